@@ -1,0 +1,185 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/** The kinds of actor. `database` is given by the database itself to a write that came without a context. */
+export const ACTOR_TYPES = ['user', 'service', 'job', 'database', 'anonymous'] as const
+export type ActorType = (typeof ACTOR_TYPES)[number]
+
+/** Who. `label` is how the actor read at the time: it stays with the entry when the account is renamed or deleted. */
+export interface Actor {
+  /** Default `user`. */
+  readonly type?: ActorType
+  readonly id?: string
+  readonly label?: string
+}
+
+/** Who is acting, from where, and whatever the application adds. Every part may be left out. */
+export interface Context {
+  readonly actor?: Actor
+  /** The other person of an impersonation: `actor` did it in the name of this one. */
+  readonly onBehalfOf?: Actor
+  readonly ipAddress?: string
+  readonly userAgent?: string
+  /** Method and route pattern, such as `PATCH /invoices/:id`. */
+  readonly route?: string
+  readonly requestId?: string
+  readonly tenantId?: string
+  /** Why, in the words of who did it. */
+  readonly reason?: string
+  /** The application's own additions: anything that JSON can hold, up to 4 KiB. */
+  readonly extra?: Readonly<Record<string, unknown>>
+}
+
+/** Longest part of a context that is kept, in UTF-16 code units; what is longer is cut and ends in `…`. */
+export const CONTEXT_LIMITS = {
+  actorId: 256,
+  label: 256,
+  ipAddress: 64,
+  userAgent: 512,
+  route: 512,
+  requestId: 128,
+  tenantId: 128,
+  reason: 1024,
+  extra: 4096,
+} as const
+
+interface Scope {
+  context: Context
+  ended: boolean
+  readonly outer: Scope | undefined
+  wire: string | undefined
+}
+
+// One storage for every copy of the package in the process: middleware and pool must see the same one.
+const STORAGE = Symbol.for('daybook.context')
+const shared = globalThis as { [STORAGE]?: AsyncLocalStorage<Scope> }
+shared[STORAGE] ??= new AsyncLocalStorage<Scope>()
+const storage = shared[STORAGE]
+
+function liveScope(): Scope | undefined {
+  let scope = storage.getStore()
+  while (scope?.ended) scope = scope.outer
+  return scope
+}
+
+/** A context that was opened and lasts until `end` is called. */
+export interface OpenContext {
+  /** Runs `work` inside the context. */
+  run<T>(work: () => T): T
+  /** After this, writes by whatever is still running are credited to the outer context, or to none. */
+  end(): void
+}
+
+/** Opens a context that adds to the current one; for middleware, which knows the end only when the response closes. */
+export function openContext(context: Context): OpenContext {
+  const outer = liveScope()
+  const scope: Scope = { context: { ...outer?.context, ...context }, ended: false, outer, wire: undefined }
+  return {
+    run: (work) => storage.run(scope, work),
+    end: () => {
+      scope.ended = true
+    },
+  }
+}
+
+/**
+ * Runs `work` in a context that adds to the current one, and ends it when `work` returns or its promise settles.
+ * The outer context is back afterwards; what `work` left running is not credited to it.
+ */
+export function runInContext<T>(context: Context, work: () => T): T {
+  const opened = openContext(context)
+  let result: T
+  try {
+    result = opened.run(work)
+  } catch (error) {
+    opened.end()
+    throw error
+  }
+  if (isThenable(result)) {
+    // A query builder starts its query only when it is awaited: that must happen in here.
+    return opened.run(() => Promise.resolve(result)).finally(opened.end) as T
+  }
+  opened.end()
+  return result
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
+}
+
+/** The context that a write made now would carry, or `undefined`. */
+export function currentContext(): Context | undefined {
+  return liveScope()?.context
+}
+
+/** Adds to the current context, for what is learned late, such as the actor after authentication. False where there is none. */
+export function addToContext(addition: Context): boolean {
+  const scope = liveScope()
+  if (!scope) return false
+  scope.context = { ...scope.context, ...addition }
+  scope.wire = undefined
+  return true
+}
+
+/** The current context as the text that the connection binds to the setting `daybook.context`, or `''` for none. */
+export function contextOnTheWire(): string {
+  const scope = liveScope()
+  if (!scope) return ''
+  scope.wire ??= writeContext(scope.context)
+  return scope.wire
+}
+
+/** A context as the JSON text that the capture reads: known parts in snake_case, cut to {@link CONTEXT_LIMITS}. */
+export function writeContext(context: Context): string {
+  return JSON.stringify({
+    actor: writeActor(context.actor),
+    on_behalf_of: writeActor(context.onBehalfOf),
+    ip_address: cut(context.ipAddress, CONTEXT_LIMITS.ipAddress),
+    user_agent: cut(context.userAgent, CONTEXT_LIMITS.userAgent),
+    route: cut(context.route, CONTEXT_LIMITS.route),
+    request_id: cut(context.requestId, CONTEXT_LIMITS.requestId),
+    tenant_id: cut(context.tenantId, CONTEXT_LIMITS.tenantId),
+    reason: cut(context.reason, CONTEXT_LIMITS.reason),
+    extra: capExtra(context.extra),
+  })
+}
+
+function writeActor(actor: Actor | undefined) {
+  if (!actor) return undefined
+  return {
+    type: actor.type ?? 'user',
+    id: cut(actor.id, CONTEXT_LIMITS.actorId),
+    label: cut(actor.label, CONTEXT_LIMITS.label),
+  }
+}
+
+/** Text cut to a limit, with what PostgreSQL's `jsonb` can't hold (NUL, lone surrogates) replaced by U+FFFD. */
+function cut(value: unknown, limit: number): string | undefined {
+  if (value === undefined || value === null) return undefined
+  const text = storable(String(value))
+  return text.length <= limit ? text : storable(`${text.slice(0, limit - 1)}…`)
+}
+
+const UNSTORABLE = /\0|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g
+
+function storable(text: string): string {
+  return text.replace(UNSTORABLE, '\uFFFD')
+}
+
+function storableValue(value: unknown): unknown {
+  if (typeof value === 'string') return storable(value)
+  if (typeof value === 'bigint') return String(value)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [storable(key), inner]))
+}
+
+function capExtra(extra: Context['extra']): unknown {
+  if (extra === undefined) return undefined
+  let text: string
+  try {
+    text = JSON.stringify(extra, (_key, value) => storableValue(value))
+  } catch {
+    return { $daybook: 'unreadable' }
+  }
+  if (text.length > CONTEXT_LIMITS.extra) return { $daybook: 'capped', length: text.length }
+  return JSON.parse(text)
+}

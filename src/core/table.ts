@@ -1,0 +1,25 @@
+/** What is recorded of one table, and how its rows are called. */
+export interface TableOptions {
+  /** The name that people know the table by. Default: the table's name in PascalCase, so `invoice_line` is `InvoiceLine`. */
+  readonly model?: string
+  /** The column, or columns, whose text calls a row by its name. Default: the key. A masked column is refused. */
+  readonly label?: string | readonly string[]
+  /** Only these columns (and the key) are recorded. Not together with `exclude`. */
+  readonly include?: readonly string[]
+  /** These columns are not recorded; a change of them alone gives no entry. */
+  readonly exclude?: readonly string[]
+  /** Of these columns it is recorded that they changed, never a value. Secret-looking names are masked without being named. */
+  readonly mask?: readonly string[]
+  /** Secret-looking columns whose values are recorded after all. */
+  readonly unmask?: readonly string[]
+  /** What TRUNCATE does: `record` writes one entry with the number of rows, `refuse` raises an error. Default `record`. */
+  readonly truncate?: 'record' | 'refuse'
+  /**
+   * The table gives permissions: a row that comes is `permission_granted`, one that goes is `permission_revoked`.
+   * Both columns must be foreign keys to tracked tables; the entry names the two objects by their labels.
+   */
+  readonly permission?: { readonly to: string; readonly grants: string }
+}
+
+/** Tracked tables by `schema.table`; a name without a schema stands for `public`. */
+export type Tables = Readonly<Record<string, TableOptions>>
