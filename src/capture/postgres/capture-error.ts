@@ -1,0 +1,41 @@
+import { DaybookError, type DaybookErrorCode, isDaybookError } from '../../core/errors.ts'
+
+/** The SQLSTATEs that Daybook's own functions raise, and those of PostgreSQL that have one meaning here. */
+const CODES: Readonly<Record<string, DaybookErrorCode>> = {
+  YD001: 'unknown_table',
+  YD002: 'unknown_column',
+  YD003: 'not_trackable',
+  YD004: 'not_tracked',
+  YD005: 'invalid_event',
+  YD008: 'invalid_option',
+  '55P03': 'lock_timeout',
+  '42501': 'permission_denied',
+}
+
+interface PostgresError {
+  readonly code: string
+  readonly message: string
+  readonly hint?: string
+}
+
+function isPostgresError(error: unknown): error is PostgresError {
+  return error instanceof Error && typeof (error as { code?: unknown }).code === 'string'
+}
+
+/** A failure of the database as a {@link DaybookError} where it has a meaning of its own; else as it came. */
+export function captureError(error: unknown): unknown {
+  if (isDaybookError(error) || !isPostgresError(error)) return error
+  const code = CODES[error.code]
+  if (!code) return error
+  const advice = error.hint ?? ADVICE[error.code]
+  const what = /[.?!]$/.test(error.message) ? error.message : `${error.message}.`
+  return new DaybookError(code, advice ? `${what} ${advice}` : what, {
+    cause: error,
+    details: { sqlState: error.code },
+  })
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  '55P03': 'Another transaction holds the table. Try again when it has ended, or allow a longer wait.',
+  '42501': 'Run this as the role that owns the table, as a member of daybook_owner, or as a superuser.',
+}

@@ -1,0 +1,49 @@
+-- Makes the partitions of the current month and of the given number of months after it, and gives the names of those it made.
+-- Rows that had fallen into the default partition move into their month. It takes no lock that a writer waits for, but for rows
+-- of a month that is moved: for these, call it with a lock_timeout and try again.
+create or replace function daybook.ensure_months(months_ahead int default 3) returns setof text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set "TimeZone" = 'UTC'
+as $$
+declare
+  month timestamptz;
+  partition text;
+  grantee text;
+begin
+  if months_ahead not between 0 and 120 then
+    raise exception using errcode = 'YD008', message = format('Daybook can''t make %s months ahead.', months_ahead),
+      hint = 'Give a number from 0 to 120.';
+  end if;
+  for month in
+    select m from generate_series(date_trunc('month', now()), date_trunc('month', now()) + make_interval(months => months_ahead), interval '1 month') m
+    union
+    select date_trunc('month', d.recorded_at) from daybook.entry_default d group by 1
+    order by 1
+  loop
+    partition := 'entry_' || to_char(month, 'YYYY_MM');
+    continue when to_regclass(format('daybook.%I', partition)) is not null;
+    -- Two callers at once: one makes the month, the other sees it and goes on.
+    perform pg_advisory_xact_lock(hashtextextended('daybook.ensure_months', 0));
+    continue when to_regclass(format('daybook.%I', partition)) is not null;
+
+    -- PARTITION OF would lock the whole log against writers; ATTACH does not.
+    execute format('create table daybook.%I (like daybook.entry including defaults including constraints)', partition);
+    -- Rights that somebody's default privileges gave away.
+    for grantee in
+      select distinct case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
+      from pg_class c, aclexplode(c.relacl) a
+      where c.oid = format('daybook.%I', partition)::regclass and a.grantee <> c.relowner
+    loop
+      execute format('revoke all on daybook.%I from %s', partition, grantee);
+    end loop;
+    execute format('with moved as (delete from daybook.entry_default where recorded_at >= %L and recorded_at < %L returning *) insert into daybook.%I select * from moved',
+      month, month + interval '1 month', partition);
+    -- With the bound known beforehand, attaching does not read the rows again.
+    execute format('alter table daybook.%I add constraint month_bound check (recorded_at is not null and recorded_at >= %L and recorded_at < %L)',
+      partition, month, month + interval '1 month');
+    execute format('alter table daybook.entry attach partition daybook.%I for values from (%L) to (%L)', partition, month, month + interval '1 month');
+    execute format('alter table daybook.%I drop constraint month_bound', partition);
+    return next partition;
+  end loop;
+end $$;

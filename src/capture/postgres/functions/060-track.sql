@@ -1,0 +1,202 @@
+-- The table that a name stands for: as it is written (`sales.Invoice`), as SQL reads it (`sales."Invoice"`), or in public.
+create or replace function daybook.find_table(name text) returns regclass
+language plpgsql stable
+as $$
+declare
+  found oid[] := array(select c.oid from pg_class c join pg_namespace s on s.oid = c.relnamespace
+    where s.nspname || '.' || c.relname = name and c.relkind in ('r', 'p', 'v', 'm', 'f'));
+  parsed regclass;
+begin
+  begin
+    parsed := to_regclass(case when name ~ '[."]' then name else format('public.%I', name) end);
+  exception when others then
+    parsed := null;
+  end;
+  if cardinality(found) = 1 then
+    return found[1];
+  end if;
+  if parsed is null then
+    raise exception using errcode = 'YD001', message = format('There is no table %s in this database.', name),
+      hint = 'Write it as schema.table, as it is spelled in the database.';
+  end if;
+  return parsed;
+end $$;
+
+-- Says how a table is to be captured, and compiles its capture function. It takes no lock that a writer waits for; a table that has
+-- its triggers already is captured so from the next statement on.
+create or replace function daybook.configure_table(
+  table_name text,
+  model text default null,
+  label_columns text[] default '{}',
+  include_columns text[] default null,
+  exclude_columns text[] default '{}',
+  mask_columns text[] default '{}',
+  unmask_columns text[] default '{}',
+  truncate_policy text default 'record',
+  permission_to text default null,
+  permission_grants text default null)
+returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  relation regclass := daybook.find_table(table_name);
+  class record;
+  tracked daybook.tracked_table;
+  unknown text;
+begin
+  select c.relkind, c.relpersistence, c.relname, s.nspname into class
+    from pg_class c join pg_namespace s on s.oid = c.relnamespace where c.oid = relation;
+  if class.nspname in ('daybook', 'pg_catalog', 'information_schema', 'pg_toast') then
+    raise exception using errcode = 'YD003', message = format('%s can''t be tracked: it is a table of %s itself.', relation,
+      case class.nspname when 'daybook' then 'Daybook' else 'PostgreSQL' end), hint = 'Track the tables of your application.';
+  elsif class.relpersistence = 't' or class.relkind not in ('r', 'p') then
+    raise exception using errcode = 'YD003', message = format('%s can''t be tracked: it is a %s.', relation,
+      case when class.relpersistence = 't' then 'temporary table' when class.relkind = 'v' then 'view' when class.relkind = 'm' then 'materialized view' else 'foreign table' end),
+      hint = 'Track the tables that it reads from.';
+  end if;
+
+  select string_agg(distinct quote_ident(c), ', ') into unknown
+  from unnest(label_columns || coalesce(include_columns, '{}') || exclude_columns || mask_columns || unmask_columns
+    || array_remove(array[permission_to, permission_grants], null)) c
+  where not exists (select from pg_attribute a where a.attrelid = relation and a.attname = c and a.attnum > 0 and not a.attisdropped);
+  if unknown is not null then
+    raise exception using errcode = 'YD002', message = format('%s has no column %s.', relation, unknown),
+      hint = 'Its columns are ' || (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+        where attrelid = relation and attnum > 0 and not attisdropped) || '.';
+  end if;
+  if include_columns is not null and exclude_columns <> '{}' then
+    raise exception using errcode = 'YD003', message = format('%s: include and exclude were both given.', relation),
+      hint = 'Name either the columns to record or the columns to leave out.';
+  end if;
+  if truncate_policy not in ('record', 'refuse') then
+    raise exception using errcode = 'YD003', message = format('%s: "%s" is no truncate policy.', relation, left(truncate_policy, 64)),
+      hint = 'Use record or refuse.';
+  end if;
+
+  insert into daybook.tracked_table as t (relation, model, label_columns, include_columns, exclude_columns, mask_columns, unmask_columns,
+    truncate_policy, permission_to, permission_grants)
+  values (relation, coalesce(nullif(model, ''), replace(initcap(replace(class.relname, '_', ' ')), ' ', '')), label_columns, include_columns,
+    exclude_columns, mask_columns, unmask_columns, truncate_policy, permission_to, permission_grants)
+  on conflict on constraint tracked_table_relation_key do update set
+    model = excluded.model, label_columns = excluded.label_columns, include_columns = excluded.include_columns,
+    exclude_columns = excluded.exclude_columns, mask_columns = excluded.mask_columns, unmask_columns = excluded.unmask_columns,
+    truncate_policy = excluded.truncate_policy, permission_to = excluded.permission_to, permission_grants = excluded.permission_grants
+  returning t.* into tracked;
+
+  select string_agg(quote_ident(c.name), ', ') into unknown
+  from daybook.tracked_columns(tracked) c where c.masked and c.name = any (label_columns);
+  if unknown is not null then
+    raise exception using errcode = 'YD003', message = format('%s: the label can''t be taken from %s, which is masked.', relation, unknown),
+      hint = 'Take the label from another column, or unmask this one.';
+  end if;
+  if not exists (select from daybook.tracked_columns(tracked) c where c.recorded) then
+    raise exception using errcode = 'YD003', message = format('%s: no column is left to record.', relation), hint = 'Exclude fewer columns.';
+  end if;
+
+  -- Labels and the count of a truncated table are read by the log's owner. Where these rights can't be given, entries go without.
+  begin
+    execute format('grant usage on schema %I to daybook_owner', class.nspname);
+    execute format('grant select on %s to daybook_owner', relation);
+  exception when insufficient_privilege then
+    raise notice 'Daybook may not read %: labels of linked objects are left out, and truncated rows are estimated.', relation;
+  end;
+
+  perform daybook.compile_capture(tracked.id);
+  return tracked.id;
+end $$;
+
+-- Captures every change of a table from the next statement on; called again, it changes how. The role that calls it must be a member
+-- of daybook_owner and have the right to make triggers on the table (its owner has). It locks the table against writers for
+-- a moment: set lock_timeout and try again, as the command line does.
+create or replace function daybook.track(
+  table_name text,
+  model text default null,
+  label_columns text[] default '{}',
+  include_columns text[] default null,
+  exclude_columns text[] default '{}',
+  mask_columns text[] default '{}',
+  unmask_columns text[] default '{}',
+  truncate_policy text default 'record',
+  permission_to text default null,
+  permission_grants text default null)
+returns int
+language plpgsql
+as $$
+declare
+  tracked_id int := daybook.configure_table(table_name, model, label_columns, include_columns, exclude_columns, mask_columns,
+    unmask_columns, truncate_policy, permission_to, permission_grants);
+begin
+  perform daybook.set_triggers(tracked_id);
+  return tracked_id;
+end $$;
+
+-- Puts the four triggers on a tracked table and its partitions where they are missing, and gives how many relations were locked for it.
+-- A trigger that is there is replaced in one step: there is no moment without it.
+create or replace function daybook.set_triggers(tracked_id int) returns int
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  capture text := 'capture_' || tracked_id;
+  relation regclass;
+  done int := 0;
+begin
+  for relation in select u.relid from daybook.uncaptured_relations(tracked_id) u loop
+    execute format('create or replace trigger daybook_insert after insert on %s referencing new table as new_rows for each statement execute function daybook.%I()', relation, capture);
+    execute format('create or replace trigger daybook_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function daybook.%I()', relation, capture);
+    execute format('create or replace trigger daybook_delete after delete on %s referencing old table as old_rows for each statement execute function daybook.%I()', relation, capture);
+    execute format('create or replace trigger daybook_truncate before truncate on %s for each statement execute function daybook.%I()', relation, capture);
+    done := done + 1;
+  end loop;
+  return done;
+end $$;
+
+-- The tracked table and its partitions, as far as one of the four triggers is missing or switched off there.
+create or replace function daybook.uncaptured_relations(tracked_id int) returns table (relid regclass)
+language sql stable
+as $$
+  select r.relid
+  from daybook.tracked_table t
+  cross join lateral (select t.relation as relid union select p.relid from pg_partition_tree(t.relation) p) r
+  where t.id = tracked_id and 4 <> (
+    select count(*) from pg_trigger g join pg_proc f on f.oid = g.tgfoid join pg_namespace s on s.oid = f.pronamespace
+    where g.tgrelid = r.relid and not g.tgisinternal and g.tgenabled in ('O', 'A') and s.nspname = 'daybook' and f.proname = 'capture_' || tracked_id
+      and g.tgname in ('daybook_insert', 'daybook_update', 'daybook_delete', 'daybook_truncate'))
+$$;
+
+-- Ends the capture of a table. Its history stays.
+create or replace function daybook.untrack(table_name text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  relation regclass := daybook.find_table(table_name);
+  tracked daybook.tracked_table := (select t from daybook.tracked_table t where t.relation = untrack.relation);
+  partition regclass;
+  operation text;
+begin
+  if tracked.id is null then
+    raise exception using errcode = 'YD004', message = format('%s is not tracked.', relation), hint = 'daybook.tracked_table lists the tables that are.';
+  end if;
+  for partition in select p.relid from pg_partition_tree(relation) p union select relation loop
+    foreach operation in array array['insert', 'update', 'delete', 'truncate'] loop
+      execute format('drop trigger if exists %I on %s', 'daybook_' || operation, partition);
+    end loop;
+  end loop;
+  perform daybook.drop_capture(tracked.id);
+  begin
+    execute format('revoke select on %s from daybook_owner', relation);
+  exception when insufficient_privilege then
+    null;
+  end;
+end $$;
+
+create or replace function daybook.drop_capture(tracked_id int) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  execute format('drop function if exists daybook.%I()', 'capture_' || tracked_id);
+  delete from daybook.tracked_table t where t.id = tracked_id;
+end $$;

@@ -1,0 +1,148 @@
+import type { Database } from '../../connection/database.ts'
+import { DaybookError } from '../../core/errors.ts'
+import { captureError } from './capture-error.ts'
+import { type Migration, readFunctions, readMigrations, readRoles } from './sql-files.ts'
+
+export interface InstallOptions {
+  /** Roles of the application: they may run `daybook.record()` and keep months ahead, nothing else. They must exist. */
+  readonly applicationRoles?: readonly string[]
+  /** Roles that may read the log. They must exist. */
+  readonly readerRoles?: readonly string[]
+}
+
+/** What an installation did: the schema's version before (0: none) and after, and the months that it made. */
+export interface InstallResult {
+  readonly from: number
+  readonly to: number
+  readonly months: readonly string[]
+}
+
+const MONTHS_AHEAD = 3
+
+/** Two installers at once: the second waits here and then sees that it is done. */
+const INSTALL_LOCK = "select pg_advisory_xact_lock(hashtextextended('daybook.install', 0))"
+
+/**
+ * Installs the log in the schema `daybook`, or brings it up to this version: all or nothing. Harmless where it is up to date.
+ *
+ * Needs a superuser, or a role with CREATEROLE and CREATE on the database.
+ * @throws DaybookError `schema_newer` where a newer Daybook has been here; `permission_denied`.
+ */
+export async function install(database: Database, options: InstallOptions = {}): Promise<InstallResult> {
+  const migrations = readMigrations()
+  try {
+    return await database.transaction(async (transaction) => {
+      await transaction.query(INSTALL_LOCK)
+      const from = await installedVersion(transaction)
+      refuseNewer(from, migrations)
+      await transaction.query(readRoles())
+      await transaction.query('set local role daybook_owner')
+      for (const migration of pending(migrations, from)) await transaction.query(applyMigration(migration))
+      for (const { text } of readFunctions()) await transaction.query(text)
+      const months = await ensureMonths(transaction, MONTHS_AHEAD)
+      await transaction.query(RECOMPILE)
+      await transaction.query('reset role')
+      for (const role of options.applicationRoles ?? []) await grantRole(transaction, 'daybook_writer', role)
+      for (const role of options.readerRoles ?? []) await grantRole(transaction, 'daybook_reader', role)
+      return { from, to: newest(migrations), months }
+    })
+  } catch (error) {
+    throw captureError(error)
+  }
+}
+
+/** The whole installation as one script for `psql`, for those who apply SQL by hand or keep migrations. */
+export function installSql(): string {
+  return [
+    'begin;',
+    `${INSTALL_LOCK};`,
+    readRoles(),
+    'set local role daybook_owner;',
+    ...readMigrations().map(applyMigration),
+    ...readFunctions().map(({ text }) => text),
+    `select daybook.ensure_months(${MONTHS_AHEAD});`,
+    'reset role;',
+    'commit;',
+    '',
+  ].join('\n\n')
+}
+
+/** The version of the schema in a database; 0 where there is none. */
+export async function installedVersion(database: Database): Promise<number> {
+  const there = await database.query<{ there: boolean }>("select to_regclass('daybook.migration') is not null as there")
+  if (!there.rows[0]?.there) return 0
+  const { rows } = await database.query<{ version: number }>(
+    'select max(version)::int as version from daybook.migration',
+  )
+  return rows[0]?.version ?? 0
+}
+
+/**
+ * Makes sure that the log is there in this version, before work that relies on it.
+ * @throws DaybookError `not_installed`, `schema_older` or `schema_newer`.
+ */
+export async function requireInstalled(database: Database): Promise<void> {
+  const migrations = readMigrations()
+  const version = await installedVersion(database)
+  refuseNewer(version, migrations)
+  if (version === 0) {
+    throw new DaybookError('not_installed', 'There is no log in this database. Install it with: daybook init')
+  }
+  if (version < newest(migrations)) {
+    throw new DaybookError(
+      'schema_older',
+      `The log in this database has schema version ${version}, this Daybook needs ${newest(migrations)}. Upgrade it with: daybook init`,
+      { details: { installed: version, needed: newest(migrations) } },
+    )
+  }
+}
+
+/** Makes the partitions of this month and of the next ones; gives the names of those that were missing. */
+export async function ensureMonths(database: Database, monthsAhead = MONTHS_AHEAD): Promise<string[]> {
+  const { rows } = await database.query<{ name: string }>('select daybook.ensure_months($1::int) as name', [
+    monthsAhead,
+  ])
+  return rows.map(({ name }) => name)
+}
+
+// The functions of tracked tables are compiled anew, for the compiler may have changed.
+const RECOMPILE = 'select daybook.compile_capture(id) from daybook.tracked_table'
+
+function newest(migrations: readonly Migration[]): number {
+  return migrations.at(-1)?.version ?? 0
+}
+
+function pending(migrations: readonly Migration[], from: number): Migration[] {
+  return migrations.filter(({ version }) => version > from)
+}
+
+function applyMigration({ version, name, text }: Migration): string {
+  return `${text}\ninsert into daybook.migration (version, name) values (${version}, '${name}');`
+}
+
+function refuseNewer(installed: number, migrations: readonly Migration[]): void {
+  if (installed <= newest(migrations)) return
+  throw new DaybookError(
+    'schema_newer',
+    `The log in this database has schema version ${installed}, this Daybook knows only up to ${newest(migrations)}. Use a newer Daybook.`,
+    { details: { installed, known: newest(migrations) } },
+  )
+}
+
+async function grantRole(database: Database, group: string, role: string): Promise<void> {
+  const { rows } = await database.query<{ name: string }>(
+    'select quote_ident(rolname) as name from pg_roles where rolname = $1',
+    [role],
+  )
+  const name = rows[0]?.name
+  if (!name) {
+    throw new DaybookError(
+      'invalid_option',
+      `There is no role "${role}" on this server. Create it first: create role … login`,
+      {
+        details: { role },
+      },
+    )
+  }
+  await database.query(`grant ${group} to ${name}`)
+}

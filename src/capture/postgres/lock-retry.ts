@@ -1,0 +1,39 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Database } from '../../connection/database.ts'
+import { DaybookError } from '../../core/errors.ts'
+import { captureError } from './capture-error.ts'
+
+export interface LockRetryOptions {
+  /** How long to go on trying before `lock_timeout` is thrown. Default ten minutes. */
+  readonly waitMs?: number
+  /** Called once, when the first try has failed: somebody may want to know why it takes long. */
+  readonly onWait?: () => void
+}
+
+/**
+ * Longest wait for a lock in one try. Writers that come while we wait queue up behind us, so this bounds what they feel.
+ */
+const LOCK_TIMEOUT_MS = 200
+
+/** Runs `work` in a transaction of its own that gives up on a lock after 0.2 s, and again until it gets it. */
+export async function withLockRetry<T>(
+  database: Database,
+  work: (database: Database) => Promise<T>,
+  { waitMs = 600_000, onWait }: LockRetryOptions = {},
+): Promise<T> {
+  const deadline = Date.now() + waitMs
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await database.transaction(async (transaction) => {
+        await transaction.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`)
+        return work(transaction)
+      })
+    } catch (error) {
+      const mapped = captureError(error)
+      if (!(mapped instanceof DaybookError) || mapped.code !== 'lock_timeout' || Date.now() >= deadline) throw mapped
+      if (attempt === 1) onWait?.()
+      // Longer than a try, so that writers have the table to themselves most of the time; uneven, so that two callers part.
+      await sleep(Math.min(2000, 300 * attempt) * (0.5 + Math.random()))
+    }
+  }
+}
