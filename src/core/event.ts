@@ -1,3 +1,6 @@
+import { z } from 'zod'
+import { DaybookError } from './errors.ts'
+
 /** What became of what was tried. */
 export const OUTCOMES = ['success', 'failure', 'denied'] as const
 export type Outcome = (typeof OUTCOMES)[number]
@@ -38,4 +41,48 @@ export interface AuditEvent {
   readonly changes?: Readonly<Record<string, readonly [unknown, unknown]>>
   /** Adds to `extra` of the current context, for this entry alone. */
   readonly extra?: Readonly<Record<string, unknown>>
+}
+
+const MAX_ACTION_LENGTH = 64
+const ACTION = /^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$/
+const MAX_NAME_LENGTH = 256
+const MAX_KEY_LENGTH = 2048
+
+const text = (max: number) => z.string().min(1).max(max)
+
+const objectReference = z.strictObject({
+  model: text(MAX_NAME_LENGTH),
+  id: text(MAX_KEY_LENGTH).optional(),
+  label: text(MAX_NAME_LENGTH).optional(),
+})
+
+const auditEvent = z.strictObject({
+  action: text(MAX_ACTION_LENGTH)
+    .regex(ACTION, 'must be lower-case words joined by "." or "_", such as invoice.approved')
+    .refine(
+      (action) => !(CAPTURED_ACTIONS as readonly string[]).includes(action),
+      'is written by the capture alone; name what the application did, such as invoice.approved',
+    ),
+  outcome: z.enum(OUTCOMES).default('success'),
+  object: objectReference.optional(),
+  related: objectReference.optional(),
+  changes: z.record(z.string(), z.tuple([z.unknown(), z.unknown()])).optional(),
+  extra: z.record(z.string(), z.unknown()).optional(),
+})
+
+/** An event as it was checked: the outcome is filled in. */
+export type CheckedEvent = z.output<typeof auditEvent>
+
+/**
+ * Checks an event of the application's own.
+ * @throws DaybookError `invalid_event`, naming the part and what it must be; never the value.
+ */
+export function checkEvent(event: unknown): CheckedEvent {
+  const checked = auditEvent.safeParse(event)
+  if (checked.success) return checked.data
+  const [issue] = checked.error.issues
+  const part = issue?.path.join('.') || 'event'
+  throw new DaybookError('invalid_event', `The event was not recorded: ${part}: ${issue?.message ?? 'is malformed'}.`, {
+    details: { part },
+  })
 }

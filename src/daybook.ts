@@ -1,0 +1,177 @@
+import { captureError } from './capture/postgres/capture-error.ts'
+import { ensureMonths } from './capture/postgres/install.ts'
+import type { Database } from './connection/database.ts'
+import { fromPgPool, type PgPool } from './connection/pg.ts'
+import type { Authorize } from './core/authorize.ts'
+import { type Actor, addToContext, type Context, currentContext, runInContext } from './core/context.ts'
+import { DaybookError } from './core/errors.ts'
+import { type AuditEvent, checkEvent } from './core/event.ts'
+import { createDashboard, type Dashboard, type Mount } from './dashboard/index.ts'
+import { createStore, readAs, type Store } from './store/index.ts'
+
+export interface DaybookOptions {
+  /** The application's own pool, made by `createPool` of `daybook/connection/pg`: it carries the context. */
+  readonly pool: PgPool
+  /**
+   * A pool whose role is a member of `daybook_reader`, for the dashboard. Without it the application's pool reads as
+   * `daybook_reader` inside a transaction, which needs that membership for the application's role.
+   */
+  readonly reader?: PgPool
+  /** May this request read the log? Asked before everything that the dashboard answers. There is no default. */
+  readonly authorize?: Authorize
+  /** What the dashboard calls the application. Default `Daybook`. */
+  readonly title?: string
+  /** The model that sign-ins are entries of. Default `User`. */
+  readonly userModel?: string
+  /** Told of failures in the background, such as months that could not be made. Default: a process warning. */
+  readonly onError?: (error: unknown) => void
+}
+
+/** Where `record()` writes: the client of the caller's own transaction. */
+export interface RecordOptions {
+  /** A client of the context-carrying pool that is inside a transaction: the entry is kept or lost with it. */
+  readonly client?: Pick<Database, 'query'> | PgClient
+}
+
+interface PgClient {
+  query(text: string, values: unknown[]): Promise<unknown>
+}
+
+/** The audit log of one application. */
+export interface Daybook {
+  /** Runs `work` in a context that adds to the current one. */
+  run<T>(context: Context, work: () => T): T
+  /** Runs `work` as somebody: a job, a script, a queue's worker, a test. */
+  runAs<T>(actor: Actor, work: () => T): T
+  /** Names the actor late, for what comes after in this context. False where no context is open. */
+  setActor(actor: Actor): boolean
+  /** The context that a write made now would carry. */
+  currentContext(): Context | undefined
+  /**
+   * Records an event of the application's own, at once or in the caller's transaction.
+   * @throws DaybookError `invalid_event`, before anything is sent.
+   */
+  record(event: AuditEvent, options?: RecordOptions): Promise<void>
+  /** Records that somebody signed in, and makes them the actor of the current context. */
+  recordLogin(actor: Actor): Promise<void>
+  /** Records that somebody signed out themselves. */
+  recordLogout(actor: Actor): Promise<void>
+  /** Records a failed sign-in with the name that was tried. Never give it what was typed as a secret. */
+  recordLoginFailure(attempt: { readonly name: string; readonly reason?: string }): Promise<void>
+  /** Reads the log: lists, timelines, counts. */
+  readonly store: Store
+  /**
+   * The dashboard, for a request below the prefix `mount.basePath`.
+   * @throws DaybookError `invalid_option` where `authorize` was not given.
+   */
+  handler(request: Request, mount?: Mount): Promise<Response>
+  /** Stops the work in the background. The pools stay open: they are yours. */
+  close(): void
+}
+
+/** Months are looked after twice a day; they are made three months ahead. */
+const MONTHS_INTERVAL_MS = 12 * 60 * 60 * 1000
+
+/** Longest name of a failed sign-in that is kept. */
+const MAX_TRIED_NAME_LENGTH = 256
+
+/**
+ * The one way in: ties the application's pool to its log.
+ * @throws DaybookError `invalid_option` where an option is not known or `pool` is missing.
+ */
+export function createDaybook(options: DaybookOptions): Daybook {
+  checkOptions(options)
+  const { pool, reader, authorize, title, userModel = 'User', onError = warn } = options
+  const database = fromPgPool(pool)
+  const store = createStore(reader ? fromPgPool(reader) : readAs(database))
+  const stopMonths = keepMonthsAhead(database, onError)
+
+  async function record(event: AuditEvent, { client = database }: RecordOptions = {}): Promise<void> {
+    const { action, outcome, object, related, changes, extra } = checkEvent(event)
+    const values = [
+      ...[action, outcome, object?.model, object?.id, object?.label, related?.model, related?.id, related?.label],
+      ...[changes && JSON.stringify(changes), extra && JSON.stringify(extra)],
+    ].map((value) => value ?? null)
+    try {
+      await client.query('select daybook.record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', values)
+    } catch (error) {
+      throw captureError(error)
+    }
+  }
+
+  const objectOf = ({ id, label }: Actor) => ({ model: userModel, ...(id && { id }), ...(label && { label }) })
+  const dashboard: Dashboard | undefined =
+    authorize && createDashboard({ store, authorize, recordAs, ...(title !== undefined && { title }) })
+
+  function recordAs(actor: Actor, event: AuditEvent): Promise<void> {
+    return runInContext({ actor }, () => record(event))
+  }
+
+  return {
+    run: runInContext,
+    runAs: (actor, work) => runInContext({ actor }, work),
+    setActor: (actor) => addToContext({ actor }),
+    currentContext,
+    record,
+    async recordLogin(actor) {
+      addToContext({ actor })
+      await recordAs(actor, { action: 'login', object: objectOf(actor) })
+    },
+    recordLogout: (actor) => recordAs(actor, { action: 'logout', object: objectOf(actor) }),
+    recordLoginFailure: ({ name, reason }) =>
+      recordAs(
+        { type: 'anonymous' },
+        {
+          action: 'login',
+          outcome: 'failure',
+          object: { model: userModel, ...(name && { label: name.slice(0, MAX_TRIED_NAME_LENGTH) }) },
+          ...(reason && { extra: { reason } }),
+        },
+      ),
+    store,
+    async handler(request, mount) {
+      if (dashboard) return dashboard(request, mount)
+      throw new DaybookError(
+        'invalid_option',
+        'createDaybook: authorize is missing: the dashboard answers nobody without it. Pass a function that says who may read the log.',
+      )
+    },
+    close: stopMonths,
+  }
+}
+
+const OPTION_NAMES = new Set(['pool', 'reader', 'authorize', 'title', 'userModel', 'onError'])
+
+function checkOptions(options: DaybookOptions): void {
+  const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name))
+  if (unknown !== undefined) {
+    throw new DaybookError(
+      'invalid_option',
+      `createDaybook: there is no option "${unknown}". The options are ${[...OPTION_NAMES].join(', ')}.`,
+    )
+  }
+  if (typeof options.pool?.query !== 'function' || typeof options.pool.connect !== 'function') {
+    throw new DaybookError(
+      'invalid_option',
+      'createDaybook: pool must be a pool made by createPool() of daybook/connection/pg.',
+    )
+  }
+  if (options.authorize !== undefined && typeof options.authorize !== 'function') {
+    throw new DaybookError(
+      'invalid_option',
+      `createDaybook: authorize must be a function, not ${typeof options.authorize}.`,
+    )
+  }
+}
+
+function keepMonthsAhead(database: Database, onError: (error: unknown) => void): () => void {
+  const look = () => void ensureMonths(database).catch((error) => onError(captureError(error)))
+  look()
+  const timer = setInterval(look, MONTHS_INTERVAL_MS)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error))
+}

@@ -1,0 +1,8 @@
+export type { Authorization, Authorize, Viewer } from './core/authorize.ts'
+export type { Actor, ActorType, Context } from './core/context.ts'
+export type { Changes, Entry, EntryContext, ExactNumber, JsonValue, ValueMarker } from './core/entry.ts'
+export { isValueMarker } from './core/entry.ts'
+export { DaybookError, type DaybookErrorCode, isDaybookError } from './core/errors.ts'
+export type { AuditEvent, ObjectReference, Outcome } from './core/event.ts'
+export type { TableOptions, Tables } from './core/table.ts'
+export { createDaybook, type Daybook, type DaybookOptions, type RecordOptions } from './daybook.ts'
