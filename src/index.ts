@@ -1,4 +1,5 @@
 export type { Authorization, Authorize, Viewer } from './core/authorize.ts'
+export { type DaybookConfig, defineConfig } from './core/config.ts'
 export type { Actor, ActorType, Context } from './core/context.ts'
 export type { Changes, Entry, EntryContext, ExactNumber, JsonValue, ValueMarker } from './core/entry.ts'
 export { isValueMarker } from './core/entry.ts'
