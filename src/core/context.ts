@@ -55,6 +55,8 @@ const shared = globalThis as { [STORAGE]?: AsyncLocalStorage<Scope> }
 shared[STORAGE] ??= new AsyncLocalStorage<Scope>()
 const storage = shared[STORAGE]
 
+const NO_SCOPE: Scope = { context: {}, ended: true, outer: undefined, wire: undefined }
+
 function liveScope(): Scope | undefined {
   let scope = storage.getStore()
   while (scope?.ended) scope = scope.outer
@@ -100,6 +102,11 @@ export function runInContext<T>(context: Context, work: () => T): T {
   }
   opened.end()
   return result
+}
+
+/** Runs `work` outside of every context: for what outlives the request that happens to start it, such as a pooled connection. */
+export function runWithoutContext<T>(work: () => T): T {
+  return storage.run(NO_SCOPE, work)
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -14,6 +14,7 @@ export type DaybookErrorCode =
   | 'database_unreachable'
   | 'permission_denied'
   | 'lock_timeout'
+  | 'transaction_failed'
   | 'folder_in_use'
   | 'port_in_use'
   | 'not_found'

@@ -1,0 +1,271 @@
+import { readStatements, type Statement } from '../core/statement.ts'
+
+/** What is used of a connection of `pg`: what it writes, and the `emit` by which it hands on each reply. */
+export interface Wire {
+  readonly stream: { cork?(): void; uncork?(): void }
+  readonly parsedStatements: Readonly<Record<string, string | undefined>>
+  parse(message: { readonly text?: string }): void
+  bind(message: { readonly values?: readonly unknown[] }): void
+  execute(message: object): void
+  sync(): void
+  query(text: string): void
+  emit(event: string | symbol, ...args: readonly unknown[]): boolean
+}
+
+/** What `pg` queues and submits: a query of its own, a cursor, a stream. */
+export interface Submittable {
+  submit(connection: Wire): unknown
+  readonly text?: unknown
+  readonly name?: unknown
+  readonly values?: unknown
+  /** Only queries of `pg` have it: whether Parse and Bind are needed rather than one Query message. */
+  requiresPreparation?(): boolean
+}
+
+/** Takes a reply for itself by returning true; otherwise it goes on to the client. */
+type Stage = (event: string | symbol, message: { readonly code?: string }) => boolean
+
+/** `batch`: in one batch with the statement. `ahead`: in a batch before it. `around`: in a transaction put around it. */
+type Route = 'none' | 'batch' | 'ahead' | 'around'
+
+const SET_CONTEXT = "select set_config('daybook.context', $1, true)"
+const INVALID_TRANSACTION_TERMINATION = '2D000'
+const REPLIES_OF_A_STATEMENT: ReadonlySet<string | symbol> = new Set([
+  'parseComplete',
+  'bindComplete',
+  'dataRow',
+  'commandComplete',
+])
+
+/**
+ * Sends the context with the statements of one connection, local to their transaction, and keeps the replies to itself.
+ * A context is sent only where it can't change what the statement does; the others go as they are and are reported.
+ */
+export class ContextCarrier {
+  readonly #wire: Wire
+  readonly #send: Pick<Wire, 'parse' | 'bind' | 'execute' | 'sync' | 'query' | 'emit'>
+  readonly #onUnattributed: (keyword: string) => void
+  #status = 'I'
+  /** The context that the open transaction has; undefined when something may have undone it. */
+  #inForce: string | undefined = ''
+  /** Whether this transaction ever got a context: without one there is nothing to take back. */
+  #touched = false
+  #stage: Stage | undefined
+  #beforeFirstMessage: ((text: string | undefined, simple: boolean) => void) | undefined
+
+  constructor(wire: Wire, onUnattributed: (keyword: string) => void) {
+    this.#wire = wire
+    this.#onUnattributed = onUnattributed
+    this.#send = {
+      parse: wire.parse.bind(wire),
+      bind: wire.bind.bind(wire),
+      execute: wire.execute.bind(wire),
+      sync: wire.sync.bind(wire),
+      query: wire.query.bind(wire),
+      emit: wire.emit.bind(wire),
+    }
+    wire.parse = (message) => {
+      this.#announce(message.text, false)
+      this.#send.parse(message)
+    }
+    wire.bind = (message) => {
+      this.#announce(undefined, false)
+      this.#send.bind(message)
+    }
+    wire.query = (text) => {
+      this.#announce(text, true)
+      this.#send.query(text)
+    }
+    wire.emit = (event, ...args) => {
+      const message = (args[0] ?? {}) as { readonly code?: string; readonly status?: string }
+      if (event === 'readyForQuery') this.#noteStatus(message.status)
+      return this.#stage?.(event, message) || this.#send.emit(event, ...args)
+    }
+  }
+
+  /** Makes `query` take the context along, whenever the client comes to submit it. */
+  carry(query: Submittable, context: string): void {
+    const submit = query.submit.bind(query)
+    query.submit = (connection) => {
+      const { stream } = this.#wire
+      // One write, and so one packet, for all messages of the batch.
+      stream.cork?.()
+      try {
+        return query.requiresPreparation
+          ? this.#submitQuery(query, context, () => submit(connection))
+          : this.#submitForeign(context, () => submit(connection))
+      } finally {
+        this.#beforeFirstMessage = undefined
+        stream.uncork?.()
+      }
+    }
+  }
+
+  #submitQuery(query: Submittable, context: string, submit: () => unknown): unknown {
+    const text = query.text ?? this.#wire.parsedStatements[String(query.name)]
+    if (typeof text !== 'string') return submit()
+    const statements = readStatements(text)
+    const route = this.#route(statements, context)
+    if (statements.some((statement) => statement.forgetsSettings)) this.#inForce = undefined
+    if (route === 'none') return submit()
+    if (route === 'batch') {
+      query.requiresPreparation = () => true
+      const keyword = statements[0]?.keyword
+      const mayCommit = this.#status === 'I' && (keyword === 'CALL' || keyword === 'DO')
+      this.#beforeFirstMessage = () => this.#sendInBatch(context, mayCommit ? submit : undefined)
+      return submit()
+    }
+    if (route === 'ahead') this.#sendAhead(context, submit)
+    else this.#sendAround(context, submit)
+    return null
+  }
+
+  /** A cursor or a stream: what it will send shows only when it does. */
+  #submitForeign(context: string, submit: () => unknown): unknown {
+    if (!this.#wants(context)) return submit()
+    if (this.#status === 'T') {
+      this.#sendAhead(context, submit)
+      return null
+    }
+    this.#beforeFirstMessage = (text, simple) => {
+      const [statement, ...others] = readStatements(text ?? '')
+      if (!simple && statement?.kind === 'carries' && others.length === 0) this.#sendInBatch(context)
+      else this.#onUnattributed(statement?.keyword ?? '')
+    }
+    return submit()
+  }
+
+  #announce(text: string | undefined, simple: boolean): void {
+    const before = this.#beforeFirstMessage
+    this.#beforeFirstMessage = undefined
+    before?.(text, simple)
+  }
+
+  #wants(context: string): boolean {
+    if (this.#status === 'I') return context !== ''
+    return this.#status === 'T' && context !== this.#inForce && (context !== '' || this.#touched)
+  }
+
+  #route(statements: readonly Statement[], context: string): Route {
+    const writing = statements.find((statement) => statement.kind !== 'control')
+    if (!writing || !this.#wants(context)) return 'none'
+    const several = statements.length > 1
+    const carries = several
+      ? statements.some((statement) => statement.kind === 'carries') &&
+        !statements.some((statement) => statement.shapesTransaction)
+      : writing.kind === 'carries'
+    if (carries) return several ? (this.#status === 'I' ? 'around' : 'ahead') : 'batch'
+    // Once a transaction has had a context, one more statement ahead changes nothing for what follows.
+    if (this.#touched) return 'ahead'
+    if (context !== '') this.#onUnattributed(writing.keyword)
+    return 'none'
+  }
+
+  #noteStatus(status: string | undefined): void {
+    this.#status = status ?? 'I'
+    if (this.#status === 'I') {
+      this.#inForce = ''
+      this.#touched = false
+    }
+    if (this.#status === 'E') this.#inForce = undefined
+  }
+
+  #sendSetContext(context: string): void {
+    this.#send.parse({ text: SET_CONTEXT })
+    this.#send.bind({ values: [context] })
+    this.#send.execute({})
+  }
+
+  #noteSent(context: string): void {
+    this.#inForce = context
+    this.#touched = true
+  }
+
+  /** `resubmit` is for a statement that may commit: inside a batch it can't, has then done nothing, and is sent again alone. */
+  #sendInBatch(context: string, resubmit?: () => unknown): void {
+    this.#sendSetContext(context)
+    this.#stage = (event) => {
+      if (event === 'errorMessage') this.#stage = undefined
+      if (event === 'commandComplete') {
+        this.#noteSent(context)
+        this.#stage = resubmit && this.#resubmitting(resubmit)
+      }
+      return REPLIES_OF_A_STATEMENT.has(event)
+    }
+  }
+
+  #resubmitting(resubmit: () => unknown): Stage {
+    let refused = false
+    return (event, message) => {
+      if (event === 'errorMessage' && message.code === INVALID_TRANSACTION_TERMINATION) {
+        refused = true
+        return true
+      }
+      if (event !== 'readyForQuery') return false
+      this.#stage = undefined
+      if (!refused) return false
+      this.#onUnattributed('COMMIT')
+      resubmit()
+      return true
+    }
+  }
+
+  #sendAhead(context: string, submit: () => unknown): void {
+    this.#sendSetContext(context)
+    this.#send.sync()
+    this.#stage = this.#opening((failure) => {
+      this.#stage = undefined
+      const error = failure ?? submit()
+      if (!error) {
+        this.#noteSent(context)
+        return true
+      }
+      this.#send.emit('errorMessage', error)
+      return false
+    })
+  }
+
+  #sendAround(context: string, submit: () => unknown): void {
+    this.#send.parse({ text: 'begin' })
+    this.#send.bind({})
+    this.#send.execute({})
+    this.#sendSetContext(context)
+    this.#send.sync()
+    this.#stage = this.#opening((failure) => {
+      if (failure) {
+        this.#send.emit('errorMessage', failure)
+        this.#stage = this.#closing()
+        this.#send.query('rollback')
+        return true
+      }
+      this.#stage = (event) => {
+        if (event !== 'readyForQuery') return false
+        this.#stage = this.#closing()
+        return true
+      }
+      submit()
+      // After an error in between, COMMIT rolls back.
+      this.#send.query('commit')
+      return true
+    })
+  }
+
+  /** Waits for a batch of our own; `then` gets its error and says whether the ReadyForQuery is taken. */
+  #opening(then: (failure: unknown) => boolean): Stage {
+    let failure: unknown
+    return (event, message) => {
+      if (event === 'errorMessage') {
+        failure = message
+        return true
+      }
+      return event === 'readyForQuery' ? then(failure) : REPLIES_OF_A_STATEMENT.has(event)
+    }
+  }
+
+  #closing(): Stage {
+    return (event) => {
+      if (event === 'readyForQuery') this.#stage = undefined
+      return REPLIES_OF_A_STATEMENT.has(event)
+    }
+  }
+}
