@@ -8,4 +8,14 @@ export {
   requireInstalled,
 } from './install.ts'
 export type { LockRetryOptions } from './lock-retry.ts'
-export { type SyncOptions, type SyncStep, sync, type TrackedTable, track, trackedTables, untrack } from './track.ts'
+export {
+  type SyncOptions,
+  type SyncStep,
+  sync,
+  syncSql,
+  type TrackedTable,
+  track,
+  trackedTables,
+  trackSql,
+  untrack,
+} from './track.ts'

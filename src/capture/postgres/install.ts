@@ -52,7 +52,11 @@ export async function install(database: Database, options: InstallOptions = {}):
 }
 
 /** The whole installation as one script for `psql`, for those who apply SQL by hand or keep migrations. */
-export function installSql(): string {
+export function installSql(options: InstallOptions = {}): string {
+  const grants = [
+    ...(options.applicationRoles ?? []).map((role) => `grant daybook_writer to ${identifier(role)};`),
+    ...(options.readerRoles ?? []).map((role) => `grant daybook_reader to ${identifier(role)};`),
+  ]
   return [
     'begin;',
     `${INSTALL_LOCK};`,
@@ -62,9 +66,14 @@ export function installSql(): string {
     ...readFunctions().map(({ text }) => text),
     `select daybook.ensure_months(${MONTHS_AHEAD});`,
     'reset role;',
+    ...grants,
     'commit;',
     '',
   ].join('\n\n')
+}
+
+function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
 }
 
 /** The version of the schema in a database; 0 where there is none. */

@@ -7,10 +7,14 @@ import { type LockRetryOptions, withLockRetry } from './lock-retry.ts'
 
 /** A tracked table as the database has it. */
 export interface TrackedTable {
+  /** Its number in `daybook.tracked_table`. */
+  readonly id: number
   /** Schema and table, quoted where SQL asks for it. */
   readonly table: string
   readonly model: string
   readonly options: TableOptions
+  /** The columns that are masked in effect: those that were named and those whose names look like a secret. */
+  readonly masked: readonly string[]
   /** Tables and partitions whose triggers are missing or switched off. */
   readonly uncaptured: readonly string[]
 }
@@ -60,7 +64,7 @@ function checkOptions(table: string, options: TableOptions): void {
 }
 
 /**
- * Captures every change of a table from now on, or changes how. Behind a long transaction it waits without holding writers up.
+ * Captures every change of a table from now on, or changes how, and gives the table as it is tracked now. Behind a long transaction it waits without holding writers up.
  * @throws DaybookError `unknown_table`, `unknown_column`, `not_trackable`, `invalid_option`, `permission_denied`, `lock_timeout`.
  */
 export async function track(
@@ -68,10 +72,20 @@ export async function track(
   table: string,
   options: TableOptions = {},
   retry: LockRetryOptions = {},
-): Promise<void> {
+): Promise<TrackedTable> {
   const values = argumentsOf(table, options)
   await requireInstalled(database)
-  await withLockRetry(database, (transaction) => transaction.query(`select daybook.track${ARGUMENTS}`, values), retry)
+  return withLockRetry(
+    database,
+    async (transaction) => {
+      const { rows } = await transaction.query<{ id: number }>(`select daybook.track${ARGUMENTS} as id`, values)
+      const tracked = (await trackedTables(transaction)).find(({ id }) => id === rows[0]?.id)
+      if (!tracked)
+        throw new DaybookError('not_tracked', `${table} is not tracked: it was dropped or untracked meanwhile.`)
+      return tracked
+    },
+    retry,
+  )
 }
 
 /**
@@ -86,6 +100,7 @@ export async function untrack(database: Database, table: string, retry: LockRetr
 /** The tables that are tracked, in the order of their names. */
 export async function trackedTables(database: Database): Promise<TrackedTable[]> {
   const { rows } = await database.query<{
+    id: number
     table_name: string
     model: string
     label_columns: string[]
@@ -96,15 +111,19 @@ export async function trackedTables(database: Database): Promise<TrackedTable[]>
     truncate_policy: 'record' | 'refuse'
     permission_to: string | null
     permission_grants: string | null
+    masked: string[]
     uncaptured: string[]
   }>(`select t.*, format('%I.%I', s.nspname, c.relname) as table_name,
+        array(select c.name from daybook.tracked_columns(t) c where c.recorded and c.masked) as masked,
         array(select format('%I.%I', us.nspname, uc.relname) from daybook.uncaptured_relations(t.id) u
           join pg_class uc on uc.oid = u.relid join pg_namespace us on us.oid = uc.relnamespace order by 1) as uncaptured
       from daybook.tracked_table t join pg_class c on c.oid = t.relation join pg_namespace s on s.oid = c.relnamespace
       order by s.nspname, c.relname`)
   return rows.map((row) => ({
+    id: row.id,
     table: row.table_name,
     model: row.model,
+    masked: row.masked,
     uncaptured: row.uncaptured,
     options: {
       model: row.model,
@@ -127,11 +146,7 @@ export async function trackedTables(database: Database): Promise<TrackedTable[]>
  */
 export async function sync(database: Database, tables: Tables, options: SyncOptions = {}): Promise<SyncStep[]> {
   await requireInstalled(database)
-  // A table that gives permissions names its objects through others, which must be known before it.
-  const entries = Object.entries(tables).sort(
-    ([, a], [, b]) => Number(Boolean(a.permission)) - Number(Boolean(b.permission)),
-  )
-  const calls = entries.map(([table, tableOptions]) => argumentsOf(table, tableOptions))
+  const calls = inOrder(tables).map(([table, tableOptions]) => argumentsOf(table, tableOptions))
   const before = await trackedTables(database)
   const configured: { id: number; table: string; step: SyncStep['step'] }[] = []
   try {
@@ -183,6 +198,49 @@ export async function sync(database: Database, tables: Tables, options: SyncOpti
     steps.push({ table, step: options.prune ? 'untrack' : 'unlisted' })
   }
   return steps
+}
+
+/** A table that gives permissions names its objects through others, which must be known before it. */
+function inOrder(tables: Tables): [string, TableOptions][] {
+  return Object.entries(tables).sort(([, a], [, b]) => Number(Boolean(a.permission)) - Number(Boolean(b.permission)))
+}
+
+/**
+ * What {@link sync} does to the tables of the configuration, as SQL for those who keep migrations. Tables that it does not name are left.
+ * @throws DaybookError `invalid_option`.
+ */
+export function syncSql(tables: Tables): string {
+  const calls = inOrder(tables).map(([table, options]) => trackSql(table, options))
+  return [...calls, 'select daybook.ensure_months();', ''].join('\n')
+}
+
+/**
+ * What {@link track} does, as one SQL statement.
+ * @throws DaybookError `invalid_option`.
+ */
+export function trackSql(table: string, options: TableOptions = {}): string {
+  checkOptions(table, options)
+  const { label, permission } = options
+  const named = {
+    model: options.model,
+    label_columns: typeof label === 'string' ? [label] : label,
+    include_columns: options.include,
+    exclude_columns: options.exclude,
+    mask_columns: options.mask,
+    unmask_columns: options.unmask,
+    truncate_policy: options.truncate,
+    permission_to: permission?.to,
+    permission_grants: permission?.grants,
+  }
+  const given = Object.entries(named).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name} => ${literal(value)}`],
+  )
+  return `select daybook.track(${[literal(table), ...given].join(', ')});`
+}
+
+function literal(value: string | readonly string[]): string {
+  if (typeof value === 'string') return `'${value.replaceAll("'", "''")}'`
+  return `array[${value.map(literal).join(', ')}]::text[]`
 }
 
 /** Thrown inside the transaction of a dry run, so that it is rolled back. */

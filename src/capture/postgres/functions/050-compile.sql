@@ -133,42 +133,63 @@ begin
   end if;
   key_changed := format('nullif(%s, %s)', old_key, new_key);
 
+  inserted := daybook.capture_sql(tracked, case when tracked.permission_to is null then 'create' else 'permission_granted' end, 'n',
+    new_key, 'null', new_label, daybook.concat_sql(new_changes || quote_literal(']}'), ''), quote_literal(recorded_names));
+  deleted := daybook.capture_sql(tracked, case when tracked.permission_to is null then 'delete' else 'permission_revoked' end, 'o',
+    old_key, 'null', old_label, daybook.concat_sql(old_changes || quote_literal(',null]}'), ''), quote_literal(recorded_names));
+  updated := daybook.capture_sql(tracked, 'update', 'n',
+    new_key, format('nullif(%s, %s)', old_key, new_key), new_label, '''{'' || ' || daybook.concat_sql(differences, ',') || ' || ''}''',
+    format('array_remove(array[%s], null)', array_to_string(changed_names, ', ')));
   -- Old and new rows are paired by position: it holds for updates of the key, upsert, MERGE and parallel plans. Never pair them by key.
-  pairs := format('(select row_number() over () as %1$I, * from old_rows) o join (select row_number() over () as %1$I, * from new_rows) n on n.%1$I = o.%1$I', position_name);
+  pairs := format('(select row_number() over () as %1$I, * from old_rows) o join (select row_number() over () as %1$I, * from new_rows) n on n.%1$I = o.%1$I',
+    position_name);
 
+  -- One row has a way of its own: most statements change one, and the plan that is cached for it is never used for more. For many, the
+  -- planner must not nest loops over the transition tables: a plan that was cached for two rows would be used for a million.
   body := format($body$
 declare
   origin record;
   moment timestamptz;
   first_id bigint;
+  rows int;
+  nested_loops text;
+  compiled text;
 begin
-  if tg_op = 'TRUNCATE' then
+  if tg_op = 'INSERT' then
+    rows := (select count(*) from (select from new_rows limit 2) r);
+  elsif tg_op = 'TRUNCATE' then
     perform daybook.capture_truncate(%1$s, tg_relid);
+    return null;
+  else
+    rows := (select count(*) from (select from old_rows limit 2) r);
+  end if;
+  if rows = 0 then
     return null;
   end if;
   moment := clock_timestamp();
   origin := daybook.read_origin();
   first_id := nextval('daybook.entry_id');
-  if tg_op = 'INSERT' then%2$s
-  elsif tg_op = 'DELETE' then%3$s
-  else%4$s
+  if rows = 1 then
+    if tg_op = 'INSERT' then%2$s
+    elsif tg_op = 'DELETE' then%3$s
+    else%4$s
+    end if;
+    return null;
+  end if;
+  nested_loops := set_config('enable_nestloop', 'off', true);
+  compiled := set_config('jit', 'off', true);
+  if tg_op = 'INSERT' then%5$s
+  elsif tg_op = 'DELETE' then%6$s
+  else%7$s
   end if;
   return null;
 end $body$,
     tracked_id,
-    daybook.capture_sql(tracked, case when tracked.permission_to is null then 'create' else 'permission_granted' end, 'new_rows n', 'n',
-      new_key, 'null', new_label, daybook.concat_sql(new_changes || quote_literal(']}'), ''), quote_literal(recorded_names)),
-    daybook.capture_sql(tracked, case when tracked.permission_to is null then 'delete' else 'permission_revoked' end, 'old_rows o', 'o',
-      old_key, 'null', old_label, daybook.concat_sql(old_changes || quote_literal(',null]}'), ''), quote_literal(recorded_names)),
-    daybook.capture_sql(tracked, 'update', pairs, 'n',
-      new_key, key_changed, new_label, '''{'' || ' || daybook.concat_sql(differences, ',') || ' || ''}''',
-      format('array_remove(array[%s], null)', array_to_string(changed_names, ', '))));
+    daybook.single_sql(inserted, 'new_rows n'), daybook.single_sql(deleted, 'old_rows o'), daybook.single_sql(updated, 'old_rows o, new_rows n'),
+    daybook.set_sql(inserted, 'new_rows n'), daybook.set_sql(deleted, 'old_rows o'), daybook.set_sql(updated, pairs));
 
-  execute format(
-    'create or replace function daybook.%I() returns trigger language plpgsql security definer '
-    'set search_path = pg_catalog, pg_temp set "TimeZone" = ''UTC'' set "DateStyle" = ''ISO, YMD'' set "IntervalStyle" = ''iso_8601'' '
-    'set bytea_output = ''hex'' set extra_float_digits = 1 set lc_monetary = ''C'' set enable_nestloop = off set jit = off as %L',
-    'capture_' || tracked_id, body);
+  execute format('create or replace function daybook.%I() returns trigger language plpgsql security definer %s as %L',
+    'capture_' || tracked_id, daybook.settings_sql(tracked), body);
   execute format('revoke all on function daybook.%I() from public', 'capture_' || tracked_id);
   execute format('comment on function daybook.%I() is %L', 'capture_' || tracked_id,
     'Capture of ' || tracked.relation::text || '. Written by daybook.compile_capture(): do not change it by hand.');
