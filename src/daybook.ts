@@ -3,7 +3,15 @@ import { ensureMonths } from './capture/postgres/install.ts'
 import type { Database } from './connection/database.ts'
 import { fromPgPool, type PgPool } from './connection/pg.ts'
 import type { Authorize } from './core/authorize.ts'
-import { type Actor, addToContext, type Context, currentContext, runInContext } from './core/context.ts'
+import {
+  type Actor,
+  addToContext,
+  type Context,
+  currentContext,
+  type OpenContext,
+  openContext,
+  runInContext,
+} from './core/context.ts'
 import { DaybookError } from './core/errors.ts'
 import { type AuditEvent, checkEvent } from './core/event.ts'
 import { createDashboard, type Dashboard, type Mount } from './dashboard/index.ts'
@@ -45,6 +53,8 @@ export interface Daybook {
   runAs<T>(actor: Actor, work: () => T): T
   /** Names the actor late, for what comes after in this context. False where no context is open. */
   setActor(actor: Actor): boolean
+  /** Opens a context for as long as the caller says: for middleware, which learns the end of a request from its response. */
+  openContext(context: Context): OpenContext
   /** The context that a write made now would carry. */
   currentContext(): Context | undefined
   /**
@@ -58,6 +68,8 @@ export interface Daybook {
   recordLogout(actor: Actor): Promise<void>
   /** Records a failed sign-in with the name that was tried. Never give it what was typed as a secret. */
   recordLoginFailure(attempt: { readonly name: string; readonly reason?: string }): Promise<void>
+  /** The model that sign-ins are entries of. */
+  readonly userModel: string
   /** Reads the log: lists, timelines, counts. */
   readonly store: Store
   /**
@@ -111,7 +123,9 @@ export function createDaybook(options: DaybookOptions): Daybook {
     run: runInContext,
     runAs: (actor, work) => runInContext({ actor }, work),
     setActor: (actor) => addToContext({ actor }),
+    openContext,
     currentContext,
+    userModel,
     record,
     async recordLogin(actor) {
       addToContext({ actor })

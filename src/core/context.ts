@@ -67,6 +67,8 @@ function liveScope(): Scope | undefined {
 export interface OpenContext {
   /** Runs `work` inside the context. */
   run<T>(work: () => T): T
+  /** Adds to this context, from wherever it is called. */
+  add(addition: Context): void
   /** After this, writes by whatever is still running are credited to the outer context, or to none. */
   end(): void
 }
@@ -77,6 +79,7 @@ export function openContext(context: Context): OpenContext {
   const scope: Scope = { context: { ...outer?.context, ...context }, ended: false, outer, wire: undefined }
   return {
     run: (work) => storage.run(scope, work),
+    add: (addition) => addTo(scope, addition),
     end: () => {
       scope.ended = true
     },
@@ -122,9 +125,13 @@ export function currentContext(): Context | undefined {
 export function addToContext(addition: Context): boolean {
   const scope = liveScope()
   if (!scope) return false
+  addTo(scope, addition)
+  return true
+}
+
+function addTo(scope: Scope, addition: Context): void {
   scope.context = { ...scope.context, ...addition }
   scope.wire = undefined
-  return true
 }
 
 /** The current context as the text that the connection binds to the setting `daybook.context`, or `''` for none. */
