@@ -1,0 +1,6 @@
+export type { Count } from './count.ts'
+export { createStore, type Store } from './create-store.ts'
+export type { Page, PageQuery } from './page.ts'
+export { readAs } from './read-as.ts'
+export type { TimelineQuery } from './timeline.ts'
+export type { RecentActor, TrackedName, ValuesField } from './values.ts'

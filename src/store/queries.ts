@@ -1,0 +1,194 @@
+import {
+  DummyDriver,
+  type Expression,
+  type ExpressionBuilder,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type SqlBool,
+  sql,
+} from 'kysely'
+import type { Outcome } from '../core/event.ts'
+import { type Filter, readActor, timeRange } from '../core/filter.ts'
+import { ENTRY_COLUMNS, type EntriesView } from './entry-row.ts'
+
+interface Schema {
+  'daybook.entries': EntriesView
+  /** The table below the view has the columns of which queries need an index under the same names. */
+  'daybook.entry': EntriesView
+  'daybook.tracked_table': { relation: string; model: string }
+}
+
+/** Builds queries and runs none: what it compiles goes through the `Database` seam. */
+export const build = new Kysely<Schema>({
+  dialect: {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler(),
+  },
+})
+
+export type Eb = ExpressionBuilder<{ v: EntriesView }, 'v'>
+export type Condition = Expression<SqlBool>
+
+/**
+ * A filter as conditions on `v`: those that an index answers, which hold for `daybook.entry` as for `daybook.entries`, and those
+ * for which entries must be looked at one by one, which need the view.
+ */
+export interface Conditions {
+  readonly indexed: (eb: Eb) => Condition
+  /** Absent where the indexes answer it all. */
+  readonly searched?: (eb: Eb) => Condition
+}
+
+type Rule = { readonly indexed: boolean; readonly build: (eb: Eb) => Condition }
+
+/** Which conditions a filter stands for. */
+export function conditionsOf(filter: Filter): Conditions {
+  const rules = [...rulesOf(filter)]
+  const all = (chosen: readonly Rule[]) => (eb: Eb) => eb.and(chosen.map((rule) => rule.build(eb)))
+  const searched = rules.filter((rule) => !rule.indexed)
+  const indexed = all(rules.filter((rule) => rule.indexed))
+  return searched.length === 0 ? { indexed } : { indexed, searched: all(searched) }
+}
+
+function* rulesOf(filter: Filter): Generator<Rule> {
+  if (filter.actor) yield actorRule(filter.actor)
+  if (filter.model) yield oneOf('v.model', filter.model)
+  if (filter.objectId) yield oneOf('v.object_id', filter.objectId)
+  if (filter.action) yield actionRule(filter.action)
+  if (filter.outcome) yield outcomeRule(filter.outcome)
+  if (filter.ip) yield addressRule(filter.ip)
+  if (filter.request || filter.transaction || filter.statement) yield statementsRule(filter)
+  const { from, to } = timeRange(filter)
+  if (from !== undefined) yield { indexed: true, build: () => sql<SqlBool>`v.recorded_at >= ${from}::timestamptz` }
+  if (to !== undefined) yield { indexed: true, build: () => sql<SqlBool>`v.recorded_at < ${to}::timestamptz` }
+  if (filter.object) {
+    const object = filter.object
+    yield {
+      indexed: false,
+      build: (eb) =>
+        eb.or(object.flatMap((part) => [eb('v.object_id', '=', part), contains(eb, 'v.object_label', part)])),
+    }
+  }
+  if (filter.text) {
+    const text = filter.text
+    const labels = ['v.object_label', 'v.actor_label', 'v.related_label'] as const
+    yield {
+      indexed: false,
+      build: (eb) => eb.or(text.flatMap((part) => labels.map((label) => contains(eb, label, part)))),
+    }
+  }
+}
+
+function oneOf(column: 'v.model' | 'v.object_id', values: readonly string[]): Rule {
+  // One value as `=` keeps the order of an index on (column, id).
+  const [first = '', ...others] = values
+  return {
+    indexed: true,
+    build: (eb) => (others.length === 0 ? eb(column, '=', first) : eb(column, 'in', values)),
+  }
+}
+
+function actorRule(values: readonly string[]): Rule {
+  const queries = values.map(readActor)
+  return {
+    indexed: queries.every((query) => 'id' in query),
+    build: (eb) =>
+      eb.or(
+        queries.map((query) => {
+          if ('idOrLabel' in query) {
+            return eb.or([
+              eb('v.actor_id', '=', query.idOrLabel),
+              eb(eb.fn('lower', ['v.actor_label']), '=', query.idOrLabel.toLowerCase()),
+            ])
+          }
+          const type = eb('v.actor_type', '=', query.type)
+          return query.id === undefined ? type : eb.and([eb('v.actor_id', '=', query.id), type])
+        }),
+      ),
+  }
+}
+
+function actionRule(values: readonly string[]): Rule {
+  const ranges = values.filter((value) => value.endsWith('.*')).map((value) => value.slice(0, -1))
+  const names = values.filter((value) => !value.endsWith('.*'))
+  return {
+    indexed: true,
+    build: (eb) => {
+      if (ranges.length === 0 && names.length === 1) return eb('v.action', '=', names[0] as string)
+      return eb.or([
+        ...(names.length > 0 ? [eb('v.action', 'in', names)] : []),
+        // The index is in the order of the bytes, in which "/" comes right after ".".
+        ...ranges.map((prefix) =>
+          eb.and([eb('v.action', '>=', prefix), eb('v.action', '<', `${prefix.slice(0, -1)}/`)]),
+        ),
+      ])
+    },
+  }
+}
+
+function outcomeRule(values: readonly Outcome[]): Rule {
+  // A success is stored as null and is most of the log; what went wrong is little, and has an index of its own below the view.
+  if (values.includes('success'))
+    return { indexed: true, build: () => sql<SqlBool>`coalesce(v.outcome, 'success') in (${sql.join(values)})` }
+  return {
+    indexed: true,
+    build: () => {
+      const failed = build
+        .selectFrom('daybook.entry as f')
+        .select(['f.id', 'f.recorded_at'])
+        .where('f.outcome', 'in', values)
+      return sql<SqlBool>`(v.id, v.recorded_at) in ${failed}`
+    },
+  }
+}
+
+function addressRule(values: readonly string[]): Rule {
+  return {
+    indexed: true,
+    build: (eb) =>
+      eb.or(
+        values.map((value) =>
+          value.includes('/')
+            ? sql<SqlBool>`v.ip_address <<= ${value}::inet`
+            : sql<SqlBool>`v.ip_address = ${value}::inet`,
+        ),
+      ),
+  }
+}
+
+/**
+ * Request and transaction are stored once a statement, with its first entry, and have their indexes there: the entries are
+ * those first ones and the ones that name them.
+ */
+function statementsRule(filter: Filter): Rule {
+  const { request, transaction, statement } = filter
+  const first = () => {
+    let query = build.selectFrom('daybook.entry as h')
+    if (request) query = query.where('h.request_id', 'in', request)
+    if (transaction) query = query.where(sql<SqlBool>`h.transaction_id = any(${transaction}::text[]::xid8[])`)
+    if (statement) query = query.where('h.id', 'in', statement).where('h.statement_id', 'is', null)
+    return query
+  }
+  const others = () =>
+    first().innerJoin('daybook.entry as f', (join) =>
+      join.onRef('f.statement_id', '=', 'h.id').onRef('f.recorded_at', '=', 'h.recorded_at'),
+    )
+  return {
+    indexed: true,
+    build: () =>
+      sql<SqlBool>`(v.id, v.recorded_at) in (${first().select(['h.id', 'h.recorded_at'])} union all ${others().select(['f.id', 'f.recorded_at'])})`,
+  }
+}
+
+function contains(eb: Eb, column: 'v.object_label' | 'v.actor_label' | 'v.related_label', part: string): Condition {
+  return eb(column, 'ilike', `%${part.replace(/[\\%_]/g, '\\$&')}%`)
+}
+
+/** The entries for which a condition holds, newest or oldest first. */
+export function selectEntries(condition: (eb: Eb) => Condition, order: 'desc' | 'asc' = 'desc') {
+  return build.selectFrom('daybook.entries as v').select(ENTRY_COLUMNS).where(condition).orderBy('v.id', order)
+}
