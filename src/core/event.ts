@@ -6,7 +6,7 @@ export const OUTCOMES = ['success', 'failure', 'denied'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
 /** The actions that only the capture may write; `record()` and its SQL function refuse them. */
-export const CAPTURED_ACTIONS = ['create', 'update', 'delete', 'truncate', 'purge'] as const
+export const CAPTURED_ACTIONS = ['create', 'update', 'delete', 'truncate', 'purge', 'linked', 'unlinked'] as const
 
 /** The actions that Daybook knows by name; any other is the application's own, such as `invoice.approved`. */
 export const KNOWN_ACTIONS = [

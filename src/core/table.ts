@@ -19,6 +19,16 @@ export interface TableOptions {
    * Both columns must be foreign keys to tracked tables; the entry names the two objects by their labels.
    */
   readonly permission?: { readonly to: string; readonly grants: string }
+  /**
+   * The table joins two objects: a row that comes is `linked`, one that goes is `unlinked`, in the timelines of both.
+   * Both columns must be foreign keys to tracked tables. Not together with `permission`.
+   */
+  readonly link?: { readonly from: string; readonly to: string }
+  /**
+   * Columns that say what a row may do, such as `is_staff`. An update that changes one is `permission_granted`, or
+   * `permission_revoked` where the new value is null, false, 0 or empty, instead of `update`.
+   */
+  readonly permissionColumns?: readonly string[]
 }
 
 /** Tracked tables by `schema.table`; a name without a schema stands for `public`. */

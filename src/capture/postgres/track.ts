@@ -33,25 +33,55 @@ export interface SyncOptions extends LockRetryOptions {
   readonly prune?: boolean
 }
 
-const ARGUMENTS = '($1, $2, $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8, $9, $10)'
-
-function argumentsOf(table: string, options: TableOptions): unknown[] {
-  checkOptions(table, options)
-  return [
-    table,
-    options.model ?? null,
-    typeof options.label === 'string' ? [options.label] : (options.label ?? []),
-    options.include ?? null,
-    options.exclude ?? [],
-    options.mask ?? [],
-    options.unmask ?? [],
-    options.truncate ?? 'record',
-    options.permission?.to ?? null,
-    options.permission?.grants ?? null,
-  ]
+/** A call of one of the SQL functions that take what is recorded of a table, with named arguments. */
+interface TrackCall {
+  readonly table: string
+  readonly named: Readonly<Record<string, string | readonly string[]>>
 }
 
-const OPTION_NAMES = new Set(['model', 'label', 'include', 'exclude', 'mask', 'unmask', 'truncate', 'permission'])
+function trackCall(table: string, options: TableOptions): TrackCall {
+  checkOptions(table, options)
+  const { label, permission, link } = options
+  const named = {
+    model: options.model,
+    label_columns: typeof label === 'string' ? [label] : label,
+    include_columns: options.include,
+    exclude_columns: options.exclude,
+    mask_columns: options.mask,
+    unmask_columns: options.unmask,
+    truncate_policy: options.truncate,
+    permission_to: permission?.to,
+    permission_grants: permission?.grants,
+    permission_columns: options.permissionColumns,
+    link_from: link?.from,
+    link_to: link?.to,
+  }
+  const given = Object.entries(named).filter(
+    (pair): pair is [string, string | readonly string[]] => pair[1] !== undefined,
+  )
+  return { table, named: Object.fromEntries(given) }
+}
+
+/** The call with its values bound, as `select daybook.track($1, model => $2) as id`. */
+function boundCall(name: 'track' | 'configure_table', { table, named }: TrackCall): [text: string, values: unknown[]] {
+  const values = Object.values(named)
+  const casts = values.map((value) => (typeof value === 'string' ? '' : '::text[]'))
+  const list = Object.keys(named).map((argument, place) => `, ${argument} => $${place + 2}${casts[place]}`)
+  return [`select daybook.${name}($1${list.join('')}) as id`, [table, ...values]]
+}
+
+const OPTION_NAMES = new Set([
+  'model',
+  'label',
+  'include',
+  'exclude',
+  'mask',
+  'unmask',
+  'truncate',
+  'permission',
+  'link',
+  'permissionColumns',
+])
 
 function checkOptions(table: string, options: TableOptions): void {
   const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name))
@@ -64,7 +94,8 @@ function checkOptions(table: string, options: TableOptions): void {
 }
 
 /**
- * Captures every change of a table from now on, or changes how, and gives the table as it is tracked now. Behind a long transaction it waits without holding writers up.
+ * Captures every change of a table from now on, or changes how, and gives the table as it is tracked now.
+ * Behind a long transaction it waits without holding writers up.
  * @throws DaybookError `unknown_table`, `unknown_column`, `not_trackable`, `invalid_option`, `permission_denied`, `lock_timeout`.
  */
 export async function track(
@@ -73,15 +104,14 @@ export async function track(
   options: TableOptions = {},
   retry: LockRetryOptions = {},
 ): Promise<TrackedTable> {
-  const values = argumentsOf(table, options)
+  const call = trackCall(table, options)
   await requireInstalled(database)
   return withLockRetry(
     database,
     async (transaction) => {
-      const { rows } = await transaction.query<{ id: number }>(`select daybook.track${ARGUMENTS} as id`, values)
+      const { rows } = await transaction.query<{ id: number }>(...boundCall('track', call))
       const tracked = (await trackedTables(transaction)).find(({ id }) => id === rows[0]?.id)
-      if (!tracked)
-        throw new DaybookError('not_tracked', `${table} is not tracked: it was dropped or untracked meanwhile.`)
+      if (!tracked) throw new DaybookError('not_tracked', `${table} was tracked and is gone again. Try once more.`)
       return tracked
     },
     retry,
@@ -109,8 +139,10 @@ export async function trackedTables(database: Database): Promise<TrackedTable[]>
     mask_columns: string[]
     unmask_columns: string[]
     truncate_policy: 'record' | 'refuse'
-    permission_to: string | null
-    permission_grants: string | null
+    permission_columns: string[]
+    link_kind: 'link' | 'permission' | null
+    link_from: string | null
+    link_to: string | null
     masked: string[]
     uncaptured: string[]
   }>(`select t.*, format('%I.%I', s.nspname, c.relname) as table_name,
@@ -133,8 +165,9 @@ export async function trackedTables(database: Database): Promise<TrackedTable[]>
       mask: row.mask_columns,
       unmask: row.unmask_columns,
       truncate: row.truncate_policy,
-      ...(row.permission_to !== null &&
-        row.permission_grants !== null && { permission: { to: row.permission_to, grants: row.permission_grants } }),
+      permissionColumns: row.permission_columns,
+      ...(row.link_kind === 'permission' && { permission: { to: row.link_from ?? '', grants: row.link_to ?? '' } }),
+      ...(row.link_kind === 'link' && { link: { from: row.link_from ?? '', to: row.link_to ?? '' } }),
     },
   }))
 }
@@ -146,35 +179,22 @@ export async function trackedTables(database: Database): Promise<TrackedTable[]>
  */
 export async function sync(database: Database, tables: Tables, options: SyncOptions = {}): Promise<SyncStep[]> {
   await requireInstalled(database)
-  const calls = inOrder(tables).map(([table, tableOptions]) => argumentsOf(table, tableOptions))
+  const calls = inOrder(tables).map(([table, tableOptions]) => trackCall(table, tableOptions))
   const before = await trackedTables(database)
   const configured: { id: number; table: string; step: SyncStep['step'] }[] = []
   try {
     await database.transaction(async (transaction) => {
-      const ids: number[] = []
-      for (const values of calls) {
-        const { rows } = await transaction.query<{ id: number }>(
-          `select daybook.configure_table${ARGUMENTS} as id`,
-          values,
-        )
-        if (rows[0]) ids.push(rows[0].id)
+      const ids = new Set<number | undefined>()
+      for (const call of calls) {
+        const { rows } = await transaction.query<{ id: number }>(...boundCall('configure_table', call))
+        ids.add(rows[0]?.id)
       }
-      const after = await transaction.query<{ id: number; table_name: string }>(
-        `select t.id, format('%I.%I', s.nspname, c.relname) as table_name
-         from daybook.tracked_table t join pg_class c on c.oid = t.relation join pg_namespace s on s.oid = c.relnamespace
-         where t.id = any ($1::int[]) order by s.nspname, c.relname`,
-        [ids],
-      )
-      const now = new Map((await trackedTables(transaction)).map((tracked) => [tracked.table, tracked]))
-      for (const { id, table_name: table } of after.rows) {
-        configured.push({
-          id,
-          table,
-          step: stepOf(
-            before.find((tracked) => tracked.table === table),
-            now.get(table),
-          ),
-        })
+      for (const now of (await trackedTables(transaction)).filter(({ id }) => ids.has(id))) {
+        const step = stepOf(
+          before.find(({ id }) => id === now.id),
+          now,
+        )
+        configured.push({ id: now.id, table: now.table, step })
       }
       if (options.dryRun) throw new DryRunDone()
     })
@@ -200,9 +220,10 @@ export async function sync(database: Database, tables: Tables, options: SyncOpti
   return steps
 }
 
-/** A table that gives permissions names its objects through others, which must be known before it. */
+/** A table of links names its objects through others, which must be known before it. */
 function inOrder(tables: Tables): [string, TableOptions][] {
-  return Object.entries(tables).sort(([, a], [, b]) => Number(Boolean(a.permission)) - Number(Boolean(b.permission)))
+  const isLink = ({ permission, link }: TableOptions) => Number(Boolean(permission ?? link))
+  return Object.entries(tables).sort(([, a], [, b]) => isLink(a) - isLink(b))
 }
 
 /**
@@ -219,22 +240,8 @@ export function syncSql(tables: Tables): string {
  * @throws DaybookError `invalid_option`.
  */
 export function trackSql(table: string, options: TableOptions = {}): string {
-  checkOptions(table, options)
-  const { label, permission } = options
-  const named = {
-    model: options.model,
-    label_columns: typeof label === 'string' ? [label] : label,
-    include_columns: options.include,
-    exclude_columns: options.exclude,
-    mask_columns: options.mask,
-    unmask_columns: options.unmask,
-    truncate_policy: options.truncate,
-    permission_to: permission?.to,
-    permission_grants: permission?.grants,
-  }
-  const given = Object.entries(named).flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name} => ${literal(value)}`],
-  )
+  const { named } = trackCall(table, options)
+  const given = Object.entries(named).map(([name, value]) => `${name} => ${literal(value)}`)
   return `select daybook.track(${[literal(table), ...given].join(', ')});`
 }
 

@@ -1,5 +1,5 @@
 -- The label of one object of a tracked table, or null where it is not there or can't be read: a label never makes a write fail.
-create or replace function daybook.label_of(relation regclass, key text) returns text
+create or replace function daybook.label_of(tracked_id int, key text) returns text
 language plpgsql stable
 as $$
 declare
@@ -15,7 +15,7 @@ begin
     from daybook.tracked_table t
     join pg_index i on i.indrelid = t.relation and i.indisprimary and i.indnkeyatts = 1
     join pg_attribute a on a.attrelid = t.relation and a.attnum = i.indkey[0]
-    where t.relation = label_of.relation and t.label_columns <> '{}')
+    where t.id = label_of.tracked_id and t.label_columns <> '{}')
     into label using key;
   return label;
 exception when others then
@@ -80,10 +80,23 @@ declare
   new_label text := 'null::text';
   old_label text := 'null::text';
   pairs text;
+  created text;
+  deleted text;
+  changed text;
+  all_fields text;
+  changed_fields text;
+  previous_key text;
+  flag_changed text;
+  flag_given text;
+  added text;
+  removed text;
+  moved text;
+  inserts daybook.capture_statement[];
+  deletes daybook.capture_statement[];
+  updates daybook.capture_statement[];
   body text;
   col record;
   field text;
-  key_changed text;
 begin
   if tracked.id is null then
     raise exception using errcode = 'YD004', message = format('No tracked table has the number %s.', tracked_id);
@@ -131,18 +144,46 @@ begin
     new_label := (select format('left(nullif(concat_ws('' '', %s), ''''), 256)', string_agg(format('n.%I', c), ', ')) from unnest(tracked.label_columns) c);
     old_label := (select format('left(nullif(concat_ws('' '', %s), ''''), 256)', string_agg(format('o.%I', c), ', ')) from unnest(tracked.label_columns) c);
   end if;
-  key_changed := format('nullif(%s, %s)', old_key, new_key);
 
-  inserted := daybook.capture_sql(tracked, case when tracked.permission_to is null then 'create' else 'permission_granted' end, 'n',
-    new_key, 'null', new_label, daybook.concat_sql(new_changes || quote_literal(']}'), ''), quote_literal(recorded_names));
-  deleted := daybook.capture_sql(tracked, case when tracked.permission_to is null then 'delete' else 'permission_revoked' end, 'o',
-    old_key, 'null', old_label, daybook.concat_sql(old_changes || quote_literal(',null]}'), ''), quote_literal(recorded_names));
-  updated := daybook.capture_sql(tracked, 'update', 'n',
-    new_key, format('nullif(%s, %s)', old_key, new_key), new_label, '''{'' || ' || daybook.concat_sql(differences, ',') || ' || ''}''',
-    format('array_remove(array[%s], null)', array_to_string(changed_names, ', ')));
   -- Old and new rows are paired by position: it holds for updates of the key, upsert, MERGE and parallel plans. Never pair them by key.
-  pairs := format('(select row_number() over () as %1$I, * from old_rows) o join (select row_number() over () as %1$I, * from new_rows) n on n.%1$I = o.%1$I',
-    position_name);
+  pairs := format('(select row_number() over () as %1$I, * from old_rows) o join (select row_number() over () as %1$I, * from new_rows) n on n.%1$I = o.%1$I', position_name);
+  created := daybook.concat_sql(new_changes || quote_literal(']}'), '');
+  deleted := daybook.concat_sql(old_changes || quote_literal(',null]}'), '');
+  changed := '''{'' || ' || daybook.concat_sql(differences, ',') || ' || ''}''';
+  all_fields := quote_literal(recorded_names) || '::text[]';
+  changed_fields := format('array_remove(array[%s], null)', array_to_string(changed_names, ', '));
+  previous_key := format('nullif(%s, %s)', old_key, new_key);
+
+  if tracked.link_kind is null then
+    inserts := array[daybook.capture_sql(tracked, 'create', 'new_rows n', 'new_rows n', new_key, 'null', new_label, created, all_fields)];
+    deletes := array[daybook.capture_sql(tracked, 'delete', 'old_rows o', 'old_rows o', old_key, 'null', old_label, deleted, all_fields)];
+    if tracked.permission_columns = '{}' then
+      updates := array[daybook.capture_sql(tracked, 'update', 'old_rows o, new_rows n', pairs, new_key, previous_key, new_label, changed, changed_fields)];
+    else
+      -- A flag that was given or taken makes the change a change of permissions.
+      select string_agg(format('(%s)', daybook.changed_sql(c.type, c.collation_id, format('n.%I', c.name), format('o.%I', c.name))), ' or '),
+        string_agg(format('(%s and concat(n.%I) not in ('''', ''f'', ''0''))', daybook.changed_sql(c.type, c.collation_id, format('n.%I', c.name), format('o.%I', c.name)), c.name), ' or ')
+        into flag_changed, flag_given
+        from daybook.tracked_columns(tracked) c where c.name = any (tracked.permission_columns);
+      updates := array[daybook.capture_sql(tracked, 'update', 'old_rows o, new_rows n', pairs, new_key, previous_key, new_label, changed, changed_fields,
+          format('(%s) is not true', flag_changed)),
+        daybook.capture_sql(tracked, 'permission_granted', 'old_rows o, new_rows n', pairs, new_key, previous_key, new_label, changed, changed_fields,
+          flag_given),
+        daybook.capture_sql(tracked, 'permission_revoked', 'old_rows o, new_rows n', pairs, new_key, previous_key, new_label, changed, changed_fields,
+          format('(%s) and (%s) is not true', flag_changed, flag_given))];
+    end if;
+  else
+    added := case tracked.link_kind when 'permission' then 'permission_granted' else 'linked' end;
+    removed := case tracked.link_kind when 'permission' then 'permission_revoked' else 'unlinked' end;
+    moved := format('(o.%1$I, o.%2$I) is distinct from (n.%1$I, n.%2$I)', tracked.link_from, tracked.link_to);
+    inserts := array[daybook.capture_link_sql(tracked, added, 'n', 'new_rows n', 'new_rows n', created, all_fields)];
+    deletes := array[daybook.capture_link_sql(tracked, removed, 'o', 'old_rows o', 'old_rows o', deleted, all_fields)];
+    -- An update that leads a link elsewhere takes one away and gives another.
+    updates := array[daybook.capture_link_sql(tracked, removed, 'o', 'old_rows o, new_rows n', pairs, deleted, all_fields, moved),
+        daybook.capture_link_sql(tracked, added, 'n', 'old_rows o, new_rows n', pairs, created, all_fields, moved),
+        daybook.capture_sql(tracked, 'update', 'old_rows o, new_rows n', pairs, new_key, previous_key, new_label, changed, changed_fields,
+        format('(%s) is not true', moved))];
+  end if;
 
   -- One row has a way of its own: most statements change one, and the plan that is cached for it is never used for more. For many, the
   -- planner must not nest loops over the transition tables: a plan that was cached for two rows would be used for a million.
@@ -152,8 +193,8 @@ declare
   moment timestamptz;
   first_id bigint;
   rows int;
-  nested_loops text;
-  compiled text;
+  nested_loops text := current_setting('enable_nestloop');
+  compiled_plans text := current_setting('jit');
 begin
   if tg_op = 'INSERT' then
     rows := (select count(*) from (select from new_rows limit 2) r);
@@ -168,7 +209,6 @@ begin
   end if;
   moment := clock_timestamp();
   origin := daybook.read_origin();
-  first_id := nextval('daybook.entry_id');
   if rows = 1 then
     if tg_op = 'INSERT' then%2$s
     elsif tg_op = 'DELETE' then%3$s
@@ -176,17 +216,17 @@ begin
     end if;
     return null;
   end if;
-  nested_loops := set_config('enable_nestloop', 'off', true);
-  compiled := set_config('jit', 'off', true);
+  perform set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true);
   if tg_op = 'INSERT' then%5$s
   elsif tg_op = 'DELETE' then%6$s
   else%7$s
   end if;
+  perform set_config('enable_nestloop', nested_loops, true), set_config('jit', compiled_plans, true);
   return null;
 end $body$,
     tracked_id,
-    daybook.single_sql(inserted, 'new_rows n'), daybook.single_sql(deleted, 'old_rows o'), daybook.single_sql(updated, 'old_rows o, new_rows n'),
-    daybook.set_sql(inserted, 'new_rows n'), daybook.set_sql(deleted, 'old_rows o'), daybook.set_sql(updated, pairs));
+    (select string_agg(one_row, '') from unnest(inserts)), (select string_agg(one_row, '') from unnest(deletes)), (select string_agg(one_row, '') from unnest(updates)),
+    (select string_agg(many_rows, '') from unnest(inserts)), (select string_agg(many_rows, '') from unnest(deletes)), (select string_agg(many_rows, '') from unnest(updates)));
 
   execute format('create or replace function daybook.%I() returns trigger language plpgsql security definer %s as %L',
     'capture_' || tracked_id, daybook.settings_sql(tracked), body);
@@ -195,49 +235,86 @@ end $body$,
     'Capture of ' || tracked.relation::text || '. Written by daybook.compile_capture(): do not change it by hand.');
 end $$;
 
--- The INSERT of the entries of one kind of change. `source` is the rows, `side` the alias whose row names the object.
-create or replace function daybook.capture_sql(tracked daybook.tracked_table, action text, source text, side text,
-  key text, previous_key text, label text, changes text, changed_fields text) returns text
+-- The INSERTs of the entries of one kind of change: of one row, and of many, whose first entry carries what they share. `condition` picks
+-- the rows of the source; where `changes` is null there is no entry.
+create or replace function daybook.capture_sql(tracked daybook.tracked_table, action text, one_row_source text, many_rows_source text,
+  key text, previous_key text, label text, changes text, changed_fields text, condition text default null, model text default null,
+  related_model text default null, related text default 'null::text, null::text', out statement daybook.capture_statement)
 language plpgsql stable
 as $$
 declare
-  model text := quote_literal(tracked.model);
-  related text := 'null::text, null::text, null::text';
+  columns text := 'id, recorded_at, statement_id, action, actor_type, actor_id, ip_address, tenant_id, model, object_id, previous_object_id,
+      object_label, related_model, related_id, related_label, changes, changed_fields,
+      transaction_id, table_name, actor_label, request_id, database_user, context';
+  own text := format('%L, origin.actor_type, origin.actor_id, origin.ip_address, origin.tenant_id, %L, r.object_id, r.previous_object_id,
+      r.object_label, %L::text, r.related_id, r.related_label, r.changes', action, coalesce(model, tracked.model), related_model);
+  same_fields boolean := changed_fields like '%::text[]';   -- of all rows: kept once
+  rows text;
 begin
-  if action in ('permission_granted', 'permission_revoked') then
-    declare
-      to_table daybook.tracked_table := daybook.referenced_table(tracked.relation, tracked.permission_to);
-      granted_table daybook.tracked_table := daybook.referenced_table(tracked.relation, tracked.permission_grants);
-    begin
-      model := quote_literal(to_table.model);
-      key := format('concat(%s.%I)', side, tracked.permission_to);
-      label := format('daybook.label_of(%s::oid::regclass, %s)', to_table.relation::oid, key);
-      related := format('%L, concat(%s.%I), daybook.label_of(%s::oid::regclass, concat(%2$s.%3$I))',
-        granted_table.model, side, tracked.permission_grants, granted_table.relation::oid);
-    end;
-  end if;
-  return format($insert$
-    insert into daybook.entry (id, recorded_at, statement_id, action, actor_type, actor_id, ip_address, tenant_id, model,
-      object_id, previous_object_id, object_label, related_model, related_id, related_label, changes, changed_fields,
-      transaction_id, table_name, actor_label, request_id, database_user, context)
-    select case when r.place = 1 then first_id else nextval('daybook.entry_id') end, moment, case when r.place > 1 then first_id end,
-      %1$L, origin.actor_type, origin.actor_id, origin.ip_address, origin.tenant_id, r.model,
-      r.object_id, r.previous_object_id, r.object_label, r.related_model, r.related_id, r.related_label, r.changes, %13$s,
-      case when r.place = 1 then pg_current_xact_id() end, case when r.place = 1 then %2$L end,
-      case when r.place = 1 then origin.actor_label end, case when r.place = 1 then origin.request_id end,
-      case when r.place = 1 then origin.database_user end, case when r.place = 1 then origin.context end
+  -- OFFSET 0 keeps the difference from being worked out twice, to filter and to store it.
+  rows := format('select %s, %s::text, %s, %s, %s, %s from %%s%s%s', key, previous_key, label, related, changes,
+    case when same_fields then 'null::text[]' else changed_fields end, ' where ' || condition, case when not same_fields then ' offset 0' end);
+  statement.one_row := format($one$
+      first_id := nextval('daybook.entry_id');
+      insert into daybook.entry (%1$s)
+      select first_id, moment, null, %2$s, %3$s,
+        pg_current_xact_id(), %4$L, origin.actor_label, origin.request_id, origin.database_user, origin.context
+      from (%5$s) as r (object_id, previous_object_id, object_label, related_id, related_label, changes, changed_fields)
+      where r.changes is not null;$one$,
+    columns, own, case when same_fields then changed_fields else 'r.changed_fields' end, tracked.relation::text, replace(rows, '%s', one_row_source));
+  statement.many_rows := format($many$
+    first_id := nextval('daybook.entry_id');
+    insert into daybook.entry (%1$s)
+    select case when r.place = 1 then first_id else nextval('daybook.entry_id') end, moment, case when r.place > 1 then first_id end, %2$s, %3$s,
+      case when r.place = 1 then pg_current_xact_id() end, case when r.place = 1 then %4$L end, case when r.place = 1 then origin.actor_label end,
+      case when r.place = 1 then origin.request_id end, case when r.place = 1 then origin.database_user end, case when r.place = 1 then origin.context end
     from (
-      select row_number() over () as place, c.*
-      from (select %3$s as model, %4$s as object_id, %5$s as previous_object_id, %6$s as object_label, %7$s, %8$s as changes, %9$s::text[] as changed_fields
-        from %10$s%11$s) as c (model, object_id, previous_object_id, object_label, related_model, related_id, related_label, changes, changed_fields)
-      %12$s
-    ) r;$insert$,
-    action, tracked.relation::text, model, key, previous_key || '::text', label, related, changes, changed_fields, source,
-    -- OFFSET 0 keeps the difference from being worked out twice, to filter and to store it.
-    case when action = 'update' then ' offset 0' else '' end,
-    case when action = 'update' then 'where c.changes is not null' else '' end,
-    case when action = 'update' then 'r.changed_fields' else 'case when r.place = 1 then r.changed_fields end' end);
+      select row_number() over () as place, r.*
+      from (%5$s) as r (object_id, previous_object_id, object_label, related_id, related_label, changes, changed_fields)
+      where r.changes is not null
+    ) r;$many$,
+    columns, own, case when same_fields then format('case when r.place = 1 then %s end', changed_fields) else 'r.changed_fields' end,
+    tracked.relation::text, replace(rows, '%s', many_rows_source));
 end $$;
+
+-- The same for a link between two objects: the entry is the one object's, and names the other.
+create or replace function daybook.capture_link_sql(tracked daybook.tracked_table, action text, side text, one_row_source text,
+  many_rows_source text, changes text, changed_fields text, condition text default null, out statement daybook.capture_statement)
+language plpgsql stable
+as $$
+declare
+  from_table daybook.tracked_table := daybook.referenced_table(tracked.relation, tracked.link_from);
+  to_table daybook.tracked_table := daybook.referenced_table(tracked.relation, tracked.link_to);
+  from_key text := format('concat(%s.%I)', side, tracked.link_from);
+  to_key text := format('concat(%s.%I)', side, tracked.link_to);
+begin
+  statement := daybook.capture_sql(tracked, action, one_row_source, many_rows_source, from_key, 'null',
+    format('daybook.label_of(%s, %s)', from_table.id, from_key), changes, changed_fields, condition,
+    from_table.model, to_table.model, format('%s, daybook.label_of(%s, %1$s)', to_key, to_table.id));
+end $$;
+
+-- The settings that a capture function pins, so that the same value gives the same text whatever the session's are. Each costs every
+-- statement a little: only those that the table's types ask for.
+create or replace function daybook.settings_sql(tracked daybook.tracked_table) returns text
+language sql stable
+as $$
+  with types as (
+    select case when daybook.base_type(c.type) < 10000 then daybook.base_type(c.type)::regtype::text else '' end as name,
+      c.is_key or c.name = any (tracked.label_columns) as as_text
+    from daybook.tracked_columns(tracked) c where c.recorded
+  ), pinned as (
+    select bool_or(name not in ('boolean', 'smallint', 'integer', 'bigint', 'uuid', 'text', 'character varying', 'character', 'numeric', 'json', 'jsonb',
+        'real', 'double precision', 'date', 'timestamp without time zone', 'timestamp with time zone', 'time without time zone', 'time with time zone'))
+        or bool_or(as_text and name ~ 'date|time') as others,
+      bool_or(name ~ 'with time zone') as zoned, bool_or(name in ('real', 'double precision')) as floating
+    from types
+  )
+  select concat_ws(' ', 'set search_path = pg_catalog, pg_temp',
+    case when others or zoned then 'set "TimeZone" = ''UTC''' end,
+    case when others or floating then 'set extra_float_digits = 1' end,
+    case when others then 'set "DateStyle" = ''ISO, YMD'' set "IntervalStyle" = ''iso_8601'' set bytea_output = ''hex'' set lc_monetary = ''C''' end)
+  from pinned
+$$;
 
 -- The tracked table that a foreign key of one column leads to.
 create or replace function daybook.referenced_table(relation regclass, column_name text) returns daybook.tracked_table
@@ -253,7 +330,7 @@ begin
   where c.conrelid = referenced_table.relation and c.contype = 'f' and cardinality(c.conkey) = 1 and a.attname = column_name;
   if found.id is null then
     raise exception using errcode = 'YD003',
-      message = format('%s.%I can''t name an object of a permission: it is not a foreign key to a tracked table.', relation, column_name),
+      message = format('%s.%I can''t name an object of a link: it is not a foreign key to a tracked table.', relation, column_name),
       hint = 'Track the referenced table first, with a label, or name another column.';
   end if;
   return found;

@@ -34,7 +34,10 @@ create or replace function daybook.configure_table(
   unmask_columns text[] default '{}',
   truncate_policy text default 'record',
   permission_to text default null,
-  permission_grants text default null)
+  permission_grants text default null,
+  permission_columns text[] default '{}',
+  link_from text default null,
+  link_to text default null)
 returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -57,8 +60,8 @@ begin
   end if;
 
   select string_agg(distinct quote_ident(c), ', ') into unknown
-  from unnest(label_columns || coalesce(include_columns, '{}') || exclude_columns || mask_columns || unmask_columns
-    || array_remove(array[permission_to, permission_grants], null)) c
+  from unnest(label_columns || coalesce(include_columns, '{}') || exclude_columns || mask_columns || unmask_columns || permission_columns
+    || array_remove(array[permission_to, permission_grants, link_from, link_to], null)) c
   where not exists (select from pg_attribute a where a.attrelid = relation and a.attname = c and a.attnum > 0 and not a.attisdropped);
   if unknown is not null then
     raise exception using errcode = 'YD002', message = format('%s has no column %s.', relation, unknown),
@@ -69,19 +72,26 @@ begin
     raise exception using errcode = 'YD003', message = format('%s: include and exclude were both given.', relation),
       hint = 'Name either the columns to record or the columns to leave out.';
   end if;
+  if num_nulls(permission_to, permission_grants) = 1 or num_nulls(link_from, link_to) = 1 or num_nulls(permission_to, link_from) = 0 then
+    raise exception using errcode = 'YD003', message = format('%s: a link has two columns, and is either a permission or a plain link.', relation),
+      hint = 'Give permission_to with permission_grants, or link_from with link_to.';
+  end if;
   if truncate_policy not in ('record', 'refuse') then
     raise exception using errcode = 'YD003', message = format('%s: "%s" is no truncate policy.', relation, left(truncate_policy, 64)),
       hint = 'Use record or refuse.';
   end if;
 
   insert into daybook.tracked_table as t (relation, model, label_columns, include_columns, exclude_columns, mask_columns, unmask_columns,
-    truncate_policy, permission_to, permission_grants)
+    truncate_policy, permission_columns, link_kind, link_from, link_to)
   values (relation, coalesce(nullif(model, ''), replace(initcap(replace(class.relname, '_', ' ')), ' ', '')), label_columns, include_columns,
-    exclude_columns, mask_columns, unmask_columns, truncate_policy, permission_to, permission_grants)
+    exclude_columns, mask_columns, unmask_columns, truncate_policy, permission_columns,
+    case when permission_to is not null then 'permission' when link_from is not null then 'link' end,
+    coalesce(permission_to, link_from), coalesce(permission_grants, link_to))
   on conflict on constraint tracked_table_relation_key do update set
     model = excluded.model, label_columns = excluded.label_columns, include_columns = excluded.include_columns,
     exclude_columns = excluded.exclude_columns, mask_columns = excluded.mask_columns, unmask_columns = excluded.unmask_columns,
-    truncate_policy = excluded.truncate_policy, permission_to = excluded.permission_to, permission_grants = excluded.permission_grants
+    truncate_policy = excluded.truncate_policy, permission_columns = excluded.permission_columns,
+    link_kind = excluded.link_kind, link_from = excluded.link_from, link_to = excluded.link_to
   returning t.* into tracked;
 
   select string_agg(quote_ident(c.name), ', ') into unknown
@@ -89,6 +99,12 @@ begin
   if unknown is not null then
     raise exception using errcode = 'YD003', message = format('%s: the label can''t be taken from %s, which is masked.', relation, unknown),
       hint = 'Take the label from another column, or unmask this one.';
+  end if;
+  select string_agg(quote_ident(c.name), ', ') into unknown
+  from daybook.tracked_columns(tracked) c where not c.recorded and c.name = any (permission_columns);
+  if unknown is not null then
+    raise exception using errcode = 'YD003', message = format('%s: %s tells a permission but is not recorded.', relation, unknown),
+      hint = 'Include it, or take it from the permission columns.';
   end if;
   if not exists (select from daybook.tracked_columns(tracked) c where c.recorded) then
     raise exception using errcode = 'YD003', message = format('%s: no column is left to record.', relation), hint = 'Exclude fewer columns.';
@@ -119,13 +135,16 @@ create or replace function daybook.track(
   unmask_columns text[] default '{}',
   truncate_policy text default 'record',
   permission_to text default null,
-  permission_grants text default null)
+  permission_grants text default null,
+  permission_columns text[] default '{}',
+  link_from text default null,
+  link_to text default null)
 returns int
 language plpgsql
 as $$
 declare
   tracked_id int := daybook.configure_table(table_name, model, label_columns, include_columns, exclude_columns, mask_columns,
-    unmask_columns, truncate_policy, permission_to, permission_grants);
+    unmask_columns, truncate_policy, permission_to, permission_grants, permission_columns, link_from, link_to);
 begin
   perform daybook.set_triggers(tracked_id);
   return tracked_id;

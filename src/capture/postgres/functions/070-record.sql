@@ -1,5 +1,5 @@
 -- Writes an event of the application's own, in the caller's transaction, and gives the entry's id. The actor and the origin are the
--- context's. What only the capture may write (create, update, delete, truncate, purge) is refused.
+-- context's. What only the capture may write (create, update, delete, truncate, purge, linked, unlinked) is refused.
 create or replace function daybook.record(
   action text,
   outcome text default 'success',
@@ -23,7 +23,7 @@ begin
   if action is null or action !~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$' or length(action) > 64 then
     raise exception using errcode = 'YD005', message = 'The action of an event is lower-case words joined by "." or "_", 64 characters at most.',
       hint = 'Such as invoice.approved.';
-  elsif action in ('create', 'update', 'delete', 'truncate', 'purge') then
+  elsif action in ('create', 'update', 'delete', 'truncate', 'purge', 'linked', 'unlinked') then
     raise exception using errcode = 'YD005', message = format('The action %s is written by the capture alone.', action),
       hint = 'Name what the application did, such as invoice.approved.';
   elsif outcome is null or outcome not in ('success', 'failure', 'denied') then

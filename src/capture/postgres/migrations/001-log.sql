@@ -42,17 +42,23 @@ comment on table daybook.entry is 'The log as it is stored. Read the view dayboo
 
 create table daybook.entry_default partition of daybook.entry default;
 
-create index entry_actor on daybook.entry (actor_id, id);
-create index entry_model on daybook.entry (model, id);
-create index entry_action on daybook.entry (action, id);
+-- What all entries of a statement share is indexed once a statement, on its first entry: a bulk change writes ten thousand entries
+-- but one key into these. Readers find the statements and then their entries.
+create index entry_first on daybook.entry (id) where statement_id is null;
+create index entry_actor on daybook.entry (actor_id, id) where statement_id is null;
+create index entry_model on daybook.entry (model, id) where statement_id is null;
+create index entry_action on daybook.entry (action, id) where statement_id is null;
+create index entry_outcome on daybook.entry (outcome, id) where outcome is not null;
+create index entry_ip_address on daybook.entry (ip_address, id) where statement_id is null and ip_address is not null;
+create index entry_request on daybook.entry (request_id) where request_id is not null;
+create index entry_transaction on daybook.entry (transaction_id) where transaction_id is not null;
+create index entry_statement on daybook.entry (statement_id) where statement_id is not null;
+
+-- What is an entry's own.
 create index entry_object on daybook.entry (object_id, id);
 create index entry_previous_object on daybook.entry (previous_object_id, id) where previous_object_id is not null;
 create index entry_related on daybook.entry (related_id, id) where related_id is not null;
-create index entry_outcome on daybook.entry (outcome, id) where outcome is not null;
-create index entry_ip_address on daybook.entry (ip_address, id) where ip_address is not null;
-create index entry_statement on daybook.entry (statement_id) where statement_id is not null;
-create index entry_request on daybook.entry (request_id) where request_id is not null;
-create index entry_transaction on daybook.entry (transaction_id) where transaction_id is not null;
+
 create index entry_recorded_at on daybook.entry using brin (recorded_at) with (pages_per_range = 32);
 
 create table daybook.tracked_table (
@@ -65,10 +71,14 @@ create table daybook.tracked_table (
   mask_columns      text[] not null default '{}',
   unmask_columns    text[] not null default '{}',
   truncate_policy   text not null default 'record' check (truncate_policy in ('record', 'refuse')),
-  permission_to     text,
-  permission_grants text,
+  permission_columns text[] not null default '{}',  -- a change of these is a change of permissions
+  link_kind         text check (link_kind in ('link', 'permission')),
+  link_from         text,
+  link_to           text,
   tracked_at        timestamptz not null default now(),
-  check ((permission_to is null) = (permission_grants is null))
+  check (num_nulls(link_kind, link_from, link_to) in (0, 3))
 );
 
 comment on table daybook.tracked_table is 'The tables whose changes are captured, and how. Changed by daybook.track() and daybook.untrack() alone.';
+
+create type daybook.capture_statement as (one_row text, many_rows text);
