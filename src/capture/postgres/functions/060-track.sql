@@ -191,7 +191,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   relation regclass := daybook.find_table(table_name);
-  tracked daybook.tracked_table := (select t from daybook.tracked_table t where t.relation = untrack.relation);
+  tracked daybook.tracked_table := (select t from daybook.tracked_table t where t.relation = daybook.find_table(table_name));
   partition regclass;
   operation text;
 begin
