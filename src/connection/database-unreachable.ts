@@ -40,7 +40,7 @@ function target(options: object) {
       stream: undefined,
     } as unknown as pg.ClientConfig)
     const server = host.startsWith('/') ? `${host}/.s.PGSQL.${port}` : `${host}:${port}`
-    return { where: `The database ${database} on ${server}, as ${user},`, host, port, database, user }
+    return { where: `The database ${database} on ${server}${user ? `, as ${user},` : ''}`, host, port, database, user }
   } catch {
     return { where: 'The database' }
   }
