@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import { runWithoutContext } from '../core/context.ts'
 import { readStatements } from '../core/statement.ts'
-import { type PgliteSession, type SessionUser, simpleQuery } from './pglite-session.ts'
+import { fatalError, firstError, header, type PgliteSession, type SessionUser, simpleQuery } from './pglite-session.ts'
 
 const PROTOCOL_3 = 196608
 const CANCEL_REQUEST = 80877102
@@ -15,11 +15,18 @@ const TERMINATE = 'X'.charCodeAt(0)
 /** Settings that a client may give when it starts; what else it sends is for servers. */
 const STARTUP_SETTINGS = ['application_name', 'statement_timeout', 'lock_timeout']
 
-const MAY_LOG_IN = 'select from pg_catalog.pg_roles where rolname = session_user and rolcanlogin'
+const ASSERT_LOGIN = `do $$ begin
+  if not (select rolcanlogin from pg_catalog.pg_roles where rolname = session_user) then raise 'no login'; end if;
+end $$`
+
+/** How many settings of a connection are set again when its turn comes back. */
+const MAX_SETTINGS = 50
 
 /** PGlite reads its input without waiting, and ends for good when the rows of a COPY are not there. */
 const NO_COPY = `do $$ begin raise exception using errcode = '0A000', message = 'COPY FROM STDIN does not work on PGlite',
   hint = 'Insert the rows, or use a PostgreSQL server.'; end $$`
+
+const SETTING_NAME = /^\s*(?:set|reset)\s+(?:session\s+(?!authorization))?([\w."]+)/i
 
 let streams = 0
 
@@ -29,6 +36,8 @@ export class PgliteStream extends Duplex implements SessionUser {
   readonly #id = ++streams
   /** Names of prepared statements are the session's; each connection's own get names that no other has. */
   readonly #statements = new Map<string, string>()
+  /** What this connection set for its session, to be set again when its turn comes back. */
+  readonly #settings = new Map<string, string>()
   #pending: Buffer = Buffer.alloc(0)
   #takeOver: string | undefined
   #running: Promise<void> = Promise.resolve()
@@ -40,7 +49,7 @@ export class PgliteStream extends Duplex implements SessionUser {
   }
 
   get takeOver(): string {
-    return this.#takeOver ?? ''
+    return [this.#takeOver, ...this.#settings.values()].join('; ')
   }
 
   // What pg calls of a socket.
@@ -79,7 +88,7 @@ export class PgliteStream extends Duplex implements SessionUser {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#drained?.()
     done(error)
-    void this.#running.then(() => this.#leave())
+    void this.#running.then(() => (this.#session.isClosed ? undefined : this.#leave()))
   }
 
   async #receive(chunk: Buffer): Promise<void> {
@@ -93,7 +102,8 @@ export class PgliteStream extends Duplex implements SessionUser {
         const batch = this.#takeBatch()
         if (!batch) return
         if (batch.at(-1)?.[0] === TERMINATE) return this.#end()
-        await this.#run(Buffer.concat(batch.map((message) => this.#translate(message))))
+        const texts = batch.map(textOf).filter((text) => text !== undefined)
+        await this.#run(Buffer.concat(batch.map((message) => this.#translate(message))), texts)
       }
     }
   }
@@ -144,12 +154,10 @@ export class PgliteStream extends Duplex implements SessionUser {
       `set session authorization "${user.replaceAll('"', '""')}"`,
       ...settings.map((name) => `set ${name} = '${parameters.get(name)?.replaceAll("'", "''")}'`),
     ].join('; ')
-    if (await this.#session.acquire(this)) {
-      this.#session.release(this)
-      return this.#refuse('28000', `role "${user}" does not exist`)
-    }
-    const { rows } = await this.#session.database.query(MAY_LOG_IN, [])
-    if (rows.length === 0) {
+    const refusal = await this.#session.acquire(this)
+    if (refusal?.includes('C22023')) return this.#refuse('28000', `role "${user}" does not exist`)
+    if (refusal) return this.#close(refusal)
+    if (firstError(await this.#session.send(simpleQuery(ASSERT_LOGIN)))) {
       this.#session.release(this)
       return this.#refuse('28000', `role "${user}" is not permitted to log in`)
     }
@@ -157,15 +165,16 @@ export class PgliteStream extends Duplex implements SessionUser {
     await this.#run(startup({ user: 'postgres', database: 'postgres', client_encoding: 'UTF8' }))
   }
 
-  async #run(message: Buffer): Promise<void> {
+  async #run(message: Buffer, texts: readonly string[] = []): Promise<void> {
+    const isFirst = !this.#session.isHeldBy(this)
     const refusal = await this.#session.acquire(this)
-    if (refusal || this.destroyed) {
-      this.#session.release(this)
-      if (refusal) await this.#reply(refusal)
-      return this.#end()
-    }
+    if (refusal) return this.#close(refusal)
+    if (this.destroyed) return
     const reply = await this.#session.send(message)
-    if (isIdle(reply)) this.#session.release(this)
+    if (isIdle(reply)) {
+      if (isFirst && texts.length > 0 && !firstError(reply)) this.#remember(texts)
+      this.#session.release(this)
+    }
     await this.#reply(reply)
   }
 
@@ -176,12 +185,12 @@ export class PgliteStream extends Duplex implements SessionUser {
     })
   }
 
-  async #refuse(code: string, message: string): Promise<void> {
-    const body = Buffer.from(`SFATAL\0VFATAL\0C${code}\0M${message}\0\0`)
-    const head = Buffer.alloc(5)
-    head.write('E')
-    head.writeInt32BE(body.length + 4, 1)
-    await this.#reply(Buffer.concat([head, body]))
+  #refuse(code: string, message: string): Promise<void> {
+    return this.#close(fatalError(code, message))
+  }
+
+  async #close(error: Buffer): Promise<void> {
+    await this.#reply(error)
     this.#end()
   }
 
@@ -190,6 +199,19 @@ export class PgliteStream extends Duplex implements SessionUser {
     this.end()
     // The peer reads what is left first.
     this.once('end', () => this.destroy())
+  }
+
+  #remember(texts: readonly string[]): void {
+    for (const text of texts) {
+      const statements = readStatements(text)
+      if (statements.some(({ keyword }) => keyword === 'DISCARD')) this.#settings.clear()
+      if (!statements.every(({ keyword }) => keyword === 'SET' || keyword === 'RESET')) continue
+      const name = statements.length === 1 ? (SETTING_NAME.exec(text)?.[1]?.toLowerCase() ?? text) : text
+      this.#settings.delete(name)
+      // A comment at the end of the text must not swallow what follows.
+      this.#settings.set(name, `${text.replace(/;\s*$/, '')}\n`)
+    }
+    for (const name of [...this.#settings.keys()].slice(0, -MAX_SETTINGS)) this.#settings.delete(name)
   }
 
   /** Leaves nothing in the session that the next connection could meet. */
@@ -250,11 +272,14 @@ function cString(bytes: Buffer, from: number): string {
 }
 
 function framed(type: string, name: string, rest: Buffer): Buffer {
-  const body = Buffer.concat([Buffer.from(`${name}\0`), rest])
-  const head = Buffer.alloc(5)
-  head.write(type)
-  head.writeInt32BE(body.length + 4, 1)
-  return Buffer.concat([head, body])
+  const start = Buffer.from(`${name}\0`)
+  return Buffer.concat([header(type, start.length + rest.length), start, rest])
+}
+
+/** The SQL text that a message brings. */
+function textOf(message: Buffer): string | undefined {
+  if (message[0] === 'Q'.charCodeAt(0)) return cString(message, 5)
+  return message[0] === 'P'.charCodeAt(0) ? cString(message, message.indexOf(0, 5) + 1) : undefined
 }
 
 function startup(parameters: Readonly<Record<string, string>>): Buffer {

@@ -1,4 +1,5 @@
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { chmod, mkdir, rm, stat } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -16,6 +17,11 @@ export interface PgliteOptions {
   readonly folder?: string
   /** The role of `database`, and of pools that name none. Default `postgres`, the superuser. */
   readonly user?: string
+  /**
+   * How long a connection waits for another one's transaction, in milliseconds, before it fails. Connections take turns on one
+   * session, so that a transaction that waits for a second connection would wait for ever. Default 30,000.
+   */
+  readonly maxWaitMs?: number
 }
 
 /** What a pool on PGlite takes. */
@@ -56,31 +62,29 @@ const MAX_SOCKET_PATH_BYTES = 100
 export async function openPglite(options: PgliteOptions = {}): Promise<Pglite> {
   const { PGlite } = await loadPglite()
   const user = options.user ?? 'postgres'
+  const maxWaitMs = options.maxWaitMs ?? 30_000
+  const start = async (folder?: string) => new PgliteSession(await PGlite.create(folder), maxWaitMs)
+  const onStream = (session: PgliteSession, close: () => Promise<void>) =>
+    pools((pool) => createPool({ ...pool, stream: () => new PgliteStream(session) }), user, close)
   if (options.folder === undefined) {
-    const session = new PgliteSession(await PGlite.create())
-    return pools(
-      (pool) => createPool({ ...pool, stream: () => new PgliteStream(session) }),
-      user,
-      () => session.database.close(),
-    )
+    const session = await start()
+    return onStream(session, () => session.close())
   }
   const folder = resolve(options.folder)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const socket = await socketPath(folder)
   const lock = await lockFolder(folder, socket)
-  let database: PgliteDatabase | undefined
+  let session: PgliteSession | undefined
   let door: Door | undefined
   const close = async () => {
     await door?.close()
-    await database?.close()
-    if (socket && dirname(socket) !== folder) await rm(dirname(socket), { recursive: true, force: true })
+    await session?.close()
     await lock.release()
   }
   try {
-    database = await PGlite.create(folder)
-    const session = new PgliteSession(database)
+    session = await start(folder)
     if (socket) door = await openDoor(socket, session)
-    return pools((pool) => createPool({ ...pool, stream: () => new PgliteStream(session) }), user, close)
+    return onStream(session, close)
   } catch (error) {
     await close()
     throw error
@@ -144,7 +148,11 @@ async function socketPath(folder: string): Promise<string | undefined> {
   if (process.platform === 'win32') return undefined
   const inside = join(folder, SOCKET_NAME)
   if (Buffer.byteLength(inside) <= MAX_SOCKET_PATH_BYTES) return inside
-  return join(await mkdtemp(join(tmpdir(), 'daybook-')), SOCKET_NAME)
+  const elsewhere = join(tmpdir(), `daybook-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`)
+  await mkdir(elsewhere, { recursive: true, mode: 0o700 })
+  // Everybody may write to the system's temporary folder: one that another user made first is not ours to trust.
+  const { uid, mode } = await stat(elsewhere)
+  return uid === process.getuid?.() && (mode & 0o077) === 0 ? join(elsewhere, SOCKET_NAME) : undefined
 }
 
 interface Door {

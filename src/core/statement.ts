@@ -59,6 +59,7 @@ function kindOf(keyword: string, words: readonly string[]): StatementKind {
 
 const WORD = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y
 const NUMBER_OR_PARAMETER = /\$?\d[\w.]*/y
+const LINE_COMMENT = /--[^\r\n]*/y
 const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$/y
 
 /** Bounds what is kept of one statement: its kind shows in its first words, for `COPY` behind the columns. */
@@ -120,14 +121,16 @@ function match(pattern: RegExp, text: string, at: number): string | undefined {
   return pattern.exec(text)?.[0]
 }
 
+function search(pattern: RegExp, text: string, from: number): number {
+  pattern.lastIndex = from
+  return pattern.exec(text)?.index ?? -1
+}
+
 /** Behind white space or one comment that starts at `at`; `at` itself where there is none. */
 function skipBlank(text: string, at: number): number {
   const code = text.charCodeAt(at)
   if (code === 32 || (code >= 9 && code <= 13)) return at + 1
-  if (text.startsWith('--', at)) {
-    const end = text.slice(at).search(/[\r\n]/)
-    return end < 0 ? text.length : at + end
-  }
+  if (text.startsWith('--', at)) return at + (match(LINE_COMMENT, text, at)?.length ?? 0)
   return text.startsWith('/*', at) ? skipComment(text, at) : at
 }
 
@@ -152,12 +155,10 @@ function skipComment(text: string, from: number): number {
 
 /** Behind the quote that closes the one at `from`; a doubled quote is part of the text. */
 function skipQuoted(text: string, from: number, quote: string, backslashEscapes: boolean): number {
-  let at = from + 1
-  while (at < text.length) {
-    if (backslashEscapes && text[at] === '\\') at += 2
-    else if (text[at] !== quote) at += 1
-    else if (text[at + 1] === quote) at += 2
-    else return at + 1
+  const special = backslashEscapes ? /['\\]/g : undefined
+  for (let at = from + 1; ; at += 2) {
+    at = special ? search(special, text, at) : text.indexOf(quote, at)
+    if (at < 0) return text.length
+    if (text[at] === quote && text[at + 1] !== quote) return at + 1
   }
-  return text.length
 }
