@@ -64,6 +64,9 @@ export interface EntryContext {
   readonly extra?: JsonValue
   /** What the database saw for itself: the client's address, the program's name, the role that was set. */
   readonly database?: { readonly address?: string; readonly application?: string; readonly role?: string }
+  /** Of a truncate: how many rows the table had, or about how many where `rowsEstimated`. */
+  readonly rows?: number
+  readonly rowsEstimated?: boolean
 }
 
 /** Stands in `changes` for a value that is not kept: `masked`, or `capped` with its size in bytes and its SHA-256. */

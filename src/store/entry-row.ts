@@ -120,12 +120,14 @@ interface RecordedContext {
   readonly on_behalf_of?: NonNullable<EntryContext['onBehalfOf']>
   readonly extra?: JsonValue
   readonly database?: NonNullable<EntryContext['database']>
+  readonly rows?: JsonValue
+  readonly rows_estimated?: JsonValue
 }
 
 function readContext(text: string | null): EntryContext {
   const recorded = (text === null ? null : parseExactJson(text)) as RecordedContext | null
   if (recorded === null || typeof recorded !== 'object') return {}
-  const { user_agent: userAgent, route, reason, on_behalf_of: onBehalfOf, extra, database } = recorded
+  const { user_agent: userAgent, route, reason, on_behalf_of: onBehalfOf, extra, database, rows } = recorded
   return {
     ...(userAgent !== undefined && { userAgent: String(userAgent) }),
     ...(route !== undefined && { route: String(route) }),
@@ -133,5 +135,7 @@ function readContext(text: string | null): EntryContext {
     ...(onBehalfOf && { onBehalfOf }),
     ...(extra !== undefined && { extra }),
     ...(database && { database }),
+    ...(typeof rows === 'number' && { rows }),
+    ...(recorded.rows_estimated === true && { rowsEstimated: true }),
   }
 }

@@ -1,0 +1,263 @@
+import { cutAroundDifference, cutText, fieldChanges, type ShownValue, showValue } from './changes.ts'
+import { type Entry, isValueMarker, type JsonValue } from './entry.ts'
+import { isExactNumber } from './exact-json.ts'
+
+/** What an action is, for its colour. */
+export type Tone = 'create' | 'update' | 'delete' | 'auth' | 'permission' | 'neutral'
+
+/** One part of a sentence. All of it is text: nothing in it is markup. */
+export type SentencePart =
+  | { readonly kind: 'text' | 'actor' | 'field' | 'object'; readonly text: string }
+  | { readonly kind: 'verb'; readonly text: string; readonly tone: Tone }
+  | { readonly kind: 'old' | 'new'; readonly text: string; readonly value: ShownValue['kind'] }
+
+/** Longest value that a sentence shows; a longer one is cut around the first difference. */
+const MAX_VALUE_LENGTH = 40
+const MAX_NAME_LENGTH = 120
+
+interface Verb {
+  readonly past: string
+  readonly infinitive: string
+  readonly tone: Tone
+}
+
+const VERBS: Readonly<Record<string, Verb>> = {
+  create: { past: 'created', infinitive: 'create', tone: 'create' },
+  update: { past: 'changed', infinitive: 'change', tone: 'update' },
+  delete: { past: 'deleted', infinitive: 'delete', tone: 'delete' },
+  truncate: { past: 'emptied', infinitive: 'empty', tone: 'delete' },
+  purge: { past: 'purged', infinitive: 'purge', tone: 'delete' },
+  login: { past: 'signed in', infinitive: 'sign in', tone: 'auth' },
+  logout: { past: 'signed out', infinitive: 'sign out', tone: 'auth' },
+  password_changed: { past: 'changed the password', infinitive: 'change the password', tone: 'auth' },
+  permission_granted: { past: 'granted', infinitive: 'grant', tone: 'permission' },
+  permission_revoked: { past: 'revoked', infinitive: 'revoke', tone: 'permission' },
+  export: { past: 'exported', infinitive: 'export', tone: 'neutral' },
+  view: { past: 'viewed', infinitive: 'view', tone: 'neutral' },
+}
+
+/** What an action is, for its colour. */
+export function toneOf(action: string): Tone {
+  return Object.hasOwn(VERBS, action) ? (VERBS[action]?.tone ?? 'neutral') : 'neutral'
+}
+
+/** An action in a word or two, as a choice in a list: `Changed`, `Signed in`, `Invoice approved`. */
+export function actionName(action: string): string {
+  const words = Object.hasOwn(VERBS, action) ? (VERBS[action]?.past ?? action) : action.replace(/[._]/g, ' ')
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}
+
+/** An entry as a sentence that needs no knowledge of databases, such as "ada@example.com changed status from open to paid on Invoice 2024-0117". */
+export function describeEntry(entry: Entry): readonly SentencePart[] {
+  if (entry.action === 'login' && entry.outcome !== 'success') return failedSignIn(entry)
+  return [...actor(entry), text(' '), ...deed(entry)]
+}
+
+/** A sentence as plain text. */
+export function sentenceText(parts: readonly SentencePart[]): string {
+  return parts.map((part) => part.text).join('')
+}
+
+/** How an entry's object is called: its label, else its key; undefined where it has none. */
+export function objectName(entry: Pick<Entry, 'model' | 'objectId' | 'objectLabel'>): string | undefined {
+  return nameOf(entry.model, entry.objectId, entry.objectLabel)
+}
+
+/** How an entry's actor is called. */
+export function actorName(entry: Pick<Entry, 'actorType' | 'actorId' | 'actorLabel'>): string {
+  if (entry.actorLabel) return cutText(entry.actorLabel, MAX_NAME_LENGTH)
+  if (entry.actorId) return cutText(`${entry.actorType} ${entry.actorId}`, MAX_NAME_LENGTH)
+  return entry.actorType === 'anonymous'
+    ? 'Somebody not signed in'
+    : `Unknown ${entry.actorType === 'unknown' ? 'actor' : entry.actorType}`
+}
+
+function text(content: string): SentencePart {
+  return { kind: 'text', text: content }
+}
+
+function actor(entry: Entry): SentencePart[] {
+  const name: SentencePart = { kind: 'actor', text: actorName(entry) }
+  const other = entry.context.onBehalfOf
+  const otherName = other?.label ?? other?.id
+  if (!otherName) return [name]
+  return [name, text(' in the name of '), { kind: 'actor', text: cutText(String(otherName), MAX_NAME_LENGTH) }]
+}
+
+function failedSignIn(entry: Entry): SentencePart[] {
+  const verb: SentencePart = {
+    kind: 'verb',
+    text: entry.outcome === 'denied' ? 'Sign-in refused' : 'Sign-in failed',
+    tone: 'auth',
+  }
+  const name = entry.objectLabel ?? entry.objectId ?? entry.actorLabel
+  return name ? [verb, text(' for '), { kind: 'object', text: cutText(name, MAX_NAME_LENGTH) }] : [verb]
+}
+
+function deed(entry: Entry): SentencePart[] {
+  const verb = Object.hasOwn(VERBS, entry.action) ? VERBS[entry.action] : undefined
+  if (!verb) return [...ownEvent(entry), ...ending(entry)]
+  const [lead, form] =
+    entry.outcome === 'success'
+      ? ['', verb.past]
+      : entry.outcome === 'denied'
+        ? ['was not allowed to ', verb.infinitive]
+        : ['failed to ', verb.infinitive]
+  const said: SentencePart = { kind: 'verb', text: form, tone: verb.tone }
+  return [...(lead ? [text(lead)] : []), said, ...complement(entry)]
+}
+
+/** What follows the verb. */
+function complement(entry: Entry): SentencePart[] {
+  switch (entry.action) {
+    case 'create':
+      return [...what(entry), ...withValues(entry)]
+    case 'update':
+      return update(entry)
+    case 'truncate':
+      return [text(' '), { kind: 'object', text: entry.model ?? entry.tableName ?? 'a table' }, ...rows(entry)]
+    case 'login':
+    case 'logout':
+      return isSelf(entry) ? [] : [text(' as'), ...what(entry)]
+    case 'password_changed':
+      return isSelf(entry) ? [] : [text(' of'), ...what(entry)]
+    case 'permission_granted':
+      return permission(entry, ' to')
+    case 'permission_revoked':
+      return permission(entry, ' from')
+    case 'export':
+      return exported(entry)
+    default:
+      return [...what(entry), ...related(entry)]
+  }
+}
+
+function what(entry: Entry): SentencePart[] {
+  const name = objectName(entry)
+  return name === undefined ? [] : [text(' '), { kind: 'object', text: name }]
+}
+
+function related(entry: Entry): SentencePart[] {
+  const name = nameOf(entry.relatedModel, entry.relatedId, entry.relatedLabel)
+  return name === undefined ? [] : [text(' with '), { kind: 'object', text: name }]
+}
+
+function withValues(entry: Entry): SentencePart[] {
+  const count = Object.keys(entry.changes).length
+  return count === 0 ? [] : [text(` with ${counted(count, 'value')}`)]
+}
+
+function rows(entry: Entry): SentencePart[] {
+  const { rows, rowsEstimated } = entry.context
+  return rows === undefined ? [] : [text(` of ${rowsEstimated ? 'about ' : ''}${counted(rows, 'row')}`)]
+}
+
+function permission(entry: Entry, preposition: string): SentencePart[] {
+  const given = nameOf(null, entry.relatedId, entry.relatedLabel) ?? entry.relatedModel ?? 'a permission'
+  const holder = nameOf(null, entry.objectId, entry.objectLabel) ?? entry.model
+  return [
+    text(' '),
+    { kind: 'object', text: given },
+    ...(holder ? [text(`${preposition} `), { kind: 'object', text: holder } as const] : []),
+  ]
+}
+
+function exported(entry: Entry): SentencePart[] {
+  const { extra } = entry.context
+  const details = typeof extra === 'object' && extra !== null ? (extra as { readonly [key: string]: JsonValue }) : {}
+  const count = typeof details.count === 'number' ? ` ${counted(details.count, 'entry', 'entries')}` : ''
+  const format = typeof details.format === 'string' ? ` as ${cutText(details.format.toUpperCase(), 12)}` : ''
+  if (entry.outcome === 'success') return [...what(entry), text(`${count}${format}`)]
+  return [...what(entry), text(`${format}${count && ` after${count}`}`)]
+}
+
+function ownEvent(entry: Entry): SentencePart[] {
+  const words = entry.action.split('.')
+  const model = entry.model?.toLowerCase().replace(/[^a-z0-9]/g, '')
+  // invoice.approved on an Invoice: "approved Invoice 117".
+  const own = words.length > 1 && words[0]?.replace(/_/g, '') === model ? words.slice(1) : words
+  const verb: SentencePart = { kind: 'verb', text: own.join(' ').replace(/_/g, ' '), tone: 'neutral' }
+  const lead = own === words ? [text('recorded ')] : []
+  const about = what(entry)
+  return [...lead, verb, ...(about.length > 0 && own === words ? [text(' on')] : []), ...about, ...related(entry)]
+}
+
+function ending(entry: Entry): SentencePart[] {
+  return entry.outcome === 'success'
+    ? []
+    : [text(entry.outcome === 'denied' ? ', which was refused' : ', which failed')]
+}
+
+function update(entry: Entry): SentencePart[] {
+  const changes = fieldChanges(entry)
+  const count = Math.max(changes.length, entry.changedFields.length)
+  const on = what(entry)
+  if (count === 0) return on
+  const field = tellingField(entry) ?? entry.changedFields[0] ?? ''
+  const more = count > 1 ? [text(` and ${count - 1} more`)] : []
+  return [
+    text(' '),
+    { kind: 'field', text: cutText(field, MAX_NAME_LENGTH) },
+    ...fromTo(entry.changes[field]),
+    ...more,
+    ...(on.length > 0 ? [text(' on'), ...on] : []),
+  ]
+}
+
+/** The field that says most: one whose values can be shown, and not the row's own time stamp. */
+function tellingField(entry: Entry): string | undefined {
+  const fields = Object.keys(entry.changes)
+  const shown = fields.filter((field) => entry.changes[field]?.every(isScalar))
+  return (
+    shown.find((field) => !/^(updated|modified|changed)_?(at|on)?$|^version$/i.test(field)) ?? shown[0] ?? fields[0]
+  )
+}
+
+function isScalar(value: JsonValue): boolean {
+  return typeof value !== 'object' || value === null || isExactNumber(value)
+}
+
+function fromTo(change: Entry['changes'][string] | undefined): SentencePart[] {
+  if (!change) return []
+  const [before, after] = change
+  if (isValueMarker(before) || isValueMarker(after)) return []
+  if (!isScalar(before) && !isScalar(after)) return []
+  const shown = [showValue(before), showValue(after)] as const
+  const [old, current] = cutAroundDifference(shown[0].text, shown[1].text, MAX_VALUE_LENGTH)
+  return [
+    text(' from '),
+    { kind: 'old', text: old, value: shown[0].kind },
+    text(' to '),
+    { kind: 'new', text: current, value: shown[1].kind },
+  ]
+}
+
+/** Whether the object of a sign-in is whoever signed in. */
+function isSelf(entry: Entry): boolean {
+  if (entry.objectId !== null && entry.actorId !== null) return entry.objectId === entry.actorId
+  return entry.objectLabel === null || entry.objectLabel === entry.actorLabel
+}
+
+function nameOf(model: string | null, id: string | null, label: string | null): string | undefined {
+  const own = label || keyText(id)
+  if (model === null) return own === undefined ? undefined : cutText(own, MAX_NAME_LENGTH)
+  if (own === undefined) return `a row of ${model}`
+  // A label such as "Invoice 2024-0117" names its model already.
+  return cutText(own.toLowerCase().startsWith(`${model.toLowerCase()} `) ? own : `${model} ${own}`, MAX_NAME_LENGTH)
+}
+
+/** A key as people read it: the parts of a composite one are written as a JSON array. */
+function keyText(id: string | null): string | undefined {
+  if (id === null) return undefined
+  if (!id.startsWith('["')) return id
+  try {
+    const parts: unknown = JSON.parse(id)
+    return Array.isArray(parts) ? parts.join(', ') : id
+  } catch {
+    return id
+  }
+}
+
+function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`
+}

@@ -1,0 +1,162 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Entry } from '../../src/core/entry.ts'
+import { actionName, describeEntry, sentenceText } from '../../src/core/sentence.ts'
+import { testEntry } from './entry.ts'
+
+const say = (parts: Partial<Entry>) => sentenceText(describeEntry(testEntry(parts)))
+
+const masked = { $daybook: 'masked' }
+
+describe('the sentence of an entry', () => {
+  test.each<[sentence: string, parts: Partial<Entry>]>([
+    [
+      'ada@example.com changed status from open to paid and 1 more on Invoice 2024-0117',
+      { changes: { status: ['open', 'paid'], notes: ['a', 'b'] } },
+    ],
+    [
+      'ada@example.com changed status from open to paid and 2 more on Invoice 2024-0117',
+      { changes: { iban: [masked, masked], updated_at: ['x', 'y'], status: ['open', 'paid'] } },
+    ],
+    ['ada@example.com changed password on Invoice 2024-0117', { changes: { password: [masked, masked] } }],
+    ['ada@example.com changed status from null to empty on Invoice 2024-0117', { changes: { status: [null, ''] } }],
+    ['ada@example.com changed settings on Invoice 2024-0117', { changes: { settings: [{ a: 1 }, { a: 2 }] } }],
+    ['ada@example.com changed Invoice 2024-0117', {}],
+    [
+      'ada@example.com created Invoice 2024-0118 with 2 values',
+      { action: 'create', objectLabel: '2024-0118', changes: { a: [null, 1], b: [null, 2] } },
+    ],
+    ['ada@example.com deleted Customer Aalto Oy', { action: 'delete', model: 'Customer', objectLabel: 'Aalto Oy' }],
+    ['ada@example.com deleted Invoice 117', { action: 'delete', objectLabel: null }],
+    [
+      'ada@example.com deleted Line 3, 14',
+      { action: 'delete', model: 'Line', objectId: '["3", "14"]', objectLabel: null },
+    ],
+    ['ada@example.com created a row of Note', { action: 'create', model: 'Note', objectId: null, objectLabel: null }],
+    [
+      'ada@example.com granted billing-admin to grace@example.com',
+      {
+        action: 'permission_granted',
+        model: 'User',
+        objectLabel: 'grace@example.com',
+        relatedModel: 'Role',
+        relatedLabel: 'billing-admin',
+      },
+    ],
+    [
+      'ada@example.com revoked Role from grace@example.com',
+      { action: 'permission_revoked', model: 'User', objectLabel: 'grace@example.com', relatedModel: 'Role' },
+    ],
+    ['ada@example.com signed in', { action: 'login', model: 'User', objectId: '7', objectLabel: 'ada@example.com' }],
+    ['ada@example.com signed out', { action: 'logout', model: null, objectId: null, objectLabel: null }],
+    [
+      'Sign-in failed for grace@example.com',
+      {
+        action: 'login',
+        outcome: 'failure',
+        actorType: 'anonymous',
+        actorId: null,
+        actorLabel: null,
+        objectId: null,
+        objectLabel: 'grace@example.com',
+      },
+    ],
+    [
+      'ada@example.com exported 12,480 entries as CSV',
+      {
+        action: 'export',
+        model: null,
+        objectId: null,
+        objectLabel: null,
+        context: { extra: { count: 12480, format: 'csv' } },
+      },
+    ],
+    [
+      'ada@example.com failed to export as CSV after 1 entry',
+      {
+        action: 'export',
+        outcome: 'failure',
+        model: null,
+        objectId: null,
+        objectLabel: null,
+        context: { extra: { count: 1, format: 'csv' } },
+      },
+    ],
+    ['ada@example.com emptied Invoice of 1,204 rows', { action: 'truncate', context: { rows: 1204 } }],
+    [
+      'ada@example.com emptied Invoice of about 1 row',
+      { action: 'truncate', context: { rows: 1, rowsEstimated: true } },
+    ],
+    ['ada@example.com approved Invoice 2024-0117', { action: 'invoice.approved' }],
+    ['ada@example.com recorded stock counted on Invoice 2024-0117', { action: 'stock.counted' }],
+    [
+      'ada@example.com approved Invoice 2024-0117, which was refused',
+      { action: 'invoice.approved', outcome: 'denied' },
+    ],
+    ['ada@example.com was not allowed to delete Invoice 2024-0117', { action: 'delete', outcome: 'denied' }],
+    ['ada@example.com recorded constructor on Invoice 2024-0117', { action: 'constructor' }],
+    [
+      'postgres deleted Invoice 2024-0117',
+      { action: 'delete', actorType: 'database', actorId: 'postgres', actorLabel: 'postgres' },
+    ],
+    [
+      'Somebody not signed in deleted Invoice 2024-0117',
+      { action: 'delete', actorType: 'anonymous', actorId: null, actorLabel: null },
+    ],
+    [
+      'Unknown actor deleted Invoice 2024-0117',
+      { action: 'delete', actorType: 'unknown', actorId: null, actorLabel: null },
+    ],
+    ['job 12 deleted Invoice 2024-0117', { action: 'delete', actorType: 'job', actorId: '12', actorLabel: null }],
+    [
+      'ada@example.com in the name of Eve deleted Invoice 2024-0117',
+      { action: 'delete', context: { onBehalfOf: { id: '9', label: 'Eve' } } },
+    ],
+  ])('reads: %s', (sentence, parts) => {
+    expect(say(parts)).toBe(sentence)
+  })
+
+  test('B22 cuts long values around the first difference', () => {
+    const start = 'Payment is due within thirty days of the date of '
+    const sentence = say({ changes: { terms: [`${start}receipt`, `${start}delivery`] } })
+    expect(sentence).toContain('receipt')
+    expect(sentence).toContain('delivery')
+    expect(sentence.length).toBeLessThan(160)
+  })
+
+  test('B24 never holds more of a masked value than that it changed', () => {
+    expect(say({ changes: { secret: [masked, masked] } })).not.toContain('daybook')
+    expect(describeEntry(testEntry({ changes: { secret: [masked, masked] } })).map((part) => part.kind)).not.toContain(
+      'new',
+    )
+  })
+
+  test('is given for whatever an entry holds', () => {
+    const text = fc.option(fc.string({ unit: 'binary', maxLength: 400 }))
+    fc.assert(
+      fc.property(
+        fc.record({
+          action: fc.string(),
+          model: text,
+          objectId: text,
+          objectLabel: text,
+          actorLabel: text,
+          relatedLabel: text,
+        }),
+        fc.dictionary(fc.string(), fc.tuple(fc.jsonValue(), fc.jsonValue())),
+        (parts, changes) => {
+          expect(say({ ...parts, changes: changes as Entry['changes'] }).length).toBeLessThan(1200)
+        },
+      ),
+    )
+  })
+})
+
+test('an action has a name for lists', () => {
+  expect(['update', 'login', 'invoice.approved', 'toString'].map(actionName)).toEqual([
+    'Changed',
+    'Signed in',
+    'Invoice approved',
+    'ToString',
+  ])
+})
