@@ -118,7 +118,7 @@ describe('a long text', () => {
   test('is never cut inside a character', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme-composite', maxLength: 60 }), fc.nat(40), (text, length) => {
-        expect(cutText(text, length + 1).isWellFormed()).toBe(text.isWellFormed())
+        expect(() => encodeURIComponent(cutText(text, length + 1))).not.toThrow()
         expect(cutText(text, length + 1).length).toBeLessThanOrEqual(length + 1)
       }),
     )

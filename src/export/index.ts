@@ -1,0 +1,1 @@
+export { CSV_COLUMNS, escapeCell, exportCsv, unescapeCell } from './csv.ts'
