@@ -1,5 +1,6 @@
 import { captureError } from './capture/postgres/capture-error.ts'
 import { ensureMonths } from './capture/postgres/install.ts'
+import { recordEvent, type StatementRunner } from './capture/postgres/record.ts'
 import type { Database } from './connection/database.ts'
 import { fromPgPool, type PgPool } from './connection/pg.ts'
 import type { Authorize } from './core/authorize.ts'
@@ -13,7 +14,7 @@ import {
   runInContext,
 } from './core/context.ts'
 import { DaybookError } from './core/errors.ts'
-import { type AuditEvent, checkEvent } from './core/event.ts'
+import type { AuditEvent } from './core/event.ts'
 import { createDashboard, type Dashboard, type Mount } from './dashboard/index.ts'
 import { createStore, readAs, type Store } from './store/index.ts'
 
@@ -38,11 +39,7 @@ export interface DaybookOptions {
 /** Where `record()` writes: the client of the caller's own transaction. */
 export interface RecordOptions {
   /** A client of the context-carrying pool that is inside a transaction: the entry is kept or lost with it. */
-  readonly client?: Pick<Database, 'query'> | PgClient
-}
-
-interface PgClient {
-  query(text: string, values: unknown[]): Promise<unknown>
+  readonly client?: StatementRunner
 }
 
 /** The audit log of one application. */
@@ -98,17 +95,8 @@ export function createDaybook(options: DaybookOptions): Daybook {
   const store = createStore(reader ? fromPgPool(reader) : readAs(database))
   const stopMonths = keepMonthsAhead(database, onError)
 
-  async function record(event: AuditEvent, { client = database }: RecordOptions = {}): Promise<void> {
-    const { action, outcome, object, related, changes, extra } = checkEvent(event)
-    const values = [
-      ...[action, outcome, object?.model, object?.id, object?.label, related?.model, related?.id, related?.label],
-      ...[changes && JSON.stringify(changes), extra && JSON.stringify(extra)],
-    ].map((value) => value ?? null)
-    try {
-      await client.query('select daybook.record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', values)
-    } catch (error) {
-      throw captureError(error)
-    }
+  function record(event: AuditEvent, { client = database }: RecordOptions = {}): Promise<void> {
+    return recordEvent(client, event)
   }
 
   const objectOf = ({ id, label }: Actor) => ({ model: userModel, ...(id && { id }), ...(label && { label }) })

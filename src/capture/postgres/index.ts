@@ -8,6 +8,7 @@ export {
   requireInstalled,
 } from './install.ts'
 export type { LockRetryOptions } from './lock-retry.ts'
+export { recordEvent, type StatementRunner } from './record.ts'
 export {
   type SyncOptions,
   type SyncStep,
