@@ -27,8 +27,7 @@ const WRONG_USAGE: ReadonlySet<DaybookErrorCode> = new Set([
 /** What an error says to a person, in one line, and the exit code that goes with it. */
 export function describeError(error: unknown): ErrorDescription {
   if (error instanceof CommanderError) {
-    const message = error.message.replace(/^error: /, '').replace(/\n\((.*)\)$/s, '. $1')
-    return { code: 'usage', message: /[.?]$/.test(message) ? message : `${message}.`, exitCode: EXIT.usage }
+    return { code: 'usage', message: usageMessage(error.message), exitCode: EXIT.usage }
   }
   const known = captureError(error)
   if (isDaybookError(known)) {
@@ -40,4 +39,10 @@ export function describeError(error: unknown): ErrorDescription {
   }
   const message = known instanceof Error && known.message ? known.message : String(known)
   return { code: 'failed', message: message.replaceAll('\n', ' '), exitCode: EXIT.failed }
+}
+
+/** `error: unknown option '--lable'\n(Did you mean --label?)` as a sentence like all others. */
+function usageMessage(text: string): string {
+  const message = text.replace(/^error: (.)/, (_, first: string) => first.toUpperCase()).replace(/\n\((.*)\)$/s, '. $1')
+  return /[.?]$/.test(message) ? message : `${message}.`
 }

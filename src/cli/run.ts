@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { describeError } from './describe-error.ts'
+import { addEntries } from './entries.ts'
 import { EXIT, type Outcome } from './exit-code.ts'
 import { addInit } from './init.ts'
 import { addSync } from './sync.ts'
@@ -24,23 +25,25 @@ Exit codes
 /** Runs one command line and gives its exit code. Errors are told on the error output: one sentence, or JSON with --json. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
   const outcome: Outcome = { exitCode: EXIT.fine }
+  const program = createProgram(terminal, outcome)
   try {
-    await createProgram(terminal, outcome).parseAsync(args, { from: 'user' })
+    await program.parseAsync(args, { from: 'user' })
     return outcome.exitCode
   } catch (error) {
     if (error instanceof OutputClosed) return EXIT.fine
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.fine
     if (error instanceof CommanderError && error.code === 'commander.help') return EXIT.usage
-    return tell(error, args, terminal)
+    const { code, message, exitCode } = describeError(error)
+    const command = program.commands.find((known) => args.includes(known.name()))
+    const help =
+      code === 'usage' && !message.endsWith('?')
+        ? ` See: ${['daybook', command?.name(), '--help'].filter(Boolean).join(' ')}`
+        : ''
+    const json = args.includes('--json')
+    terminal.stderr.write(json ? `${JSON.stringify({ error: { code, message } })}\n` : `daybook: ${message}${help}\n`)
+    if (terminal.env.DEBUG && error instanceof Error) terminal.stderr.write(`${error.stack}\n`)
+    return exitCode
   }
-}
-
-function tell(error: unknown, args: readonly string[], terminal: Terminal): number {
-  const { code, message, exitCode } = describeError(error)
-  const json = args.includes('--json')
-  terminal.stderr.write(json ? `${JSON.stringify({ error: { code, message } })}\n` : `daybook: ${message}\n`)
-  if (terminal.env.DEBUG && error instanceof Error) terminal.stderr.write(`${error.stack}\n`)
-  return exitCode
 }
 
 function createProgram(terminal: Terminal, outcome: Outcome): Command {
@@ -66,6 +69,7 @@ function createProgram(terminal: Terminal, outcome: Outcome): Command {
   addTrack(program, terminal)
   addUntrack(program, terminal)
   addSync(program, terminal, outcome)
+  addEntries(program, terminal)
   return program
 }
 

@@ -32,7 +32,11 @@ export async function withDatabase<T>(
 }
 
 async function findUrl({ env, cwd }: Terminal, options: GlobalOptions): Promise<string> {
-  const url = options.databaseUrl || env.DATABASE_URL || (await loadConfig(cwd, options.config)).databaseUrl
+  const given = options.databaseUrl || env.DATABASE_URL
+  // A file that was named is read even where it is not needed for this: if it is not there, that is a mistake.
+  if (given && options.config === undefined) return given
+  const config = await loadConfig(cwd, options.config)
+  const url = given || config.databaseUrl
   if (url) return url
   throw new DaybookError(
     'invalid_option',

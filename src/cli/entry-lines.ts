@@ -1,0 +1,120 @@
+import { cutText, fieldChanges, showValue } from '../core/changes.ts'
+import type { Entry, JsonValue } from '../core/entry.ts'
+import { describeEntry, type SentencePart, type Tone } from '../core/sentence.ts'
+
+/** How text is set off on a terminal; without colours it stays as it is. */
+export type Paint = (style: Style, text: string) => string
+type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan' | 'magenta'
+
+const SGR: Readonly<Record<Style, readonly [on: number, off: number]>> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+  magenta: [35, 39],
+}
+
+export const plain: Paint = (_style, text) => text
+
+export const coloured: Paint = (style, text) => {
+  const [on, off] = SGR[style]
+  return `\u001b[${on}m${text}\u001b[${off}m`
+}
+
+const TONES: Readonly<Record<Tone, Style>> = {
+  create: 'green',
+  update: 'yellow',
+  delete: 'red',
+  auth: 'cyan',
+  permission: 'magenta',
+  neutral: 'bold',
+}
+
+const INDENT = ' '.repeat(10)
+const MAX_VALUE_LENGTH = 80
+
+/** The heading of a day, such as `Monday, 23 November 2026 (UTC)`. */
+export function dayHeading(moment: Date): string {
+  const day = moment.toLocaleDateString('en-GB', { dateStyle: 'full', timeZone: 'UTC' })
+  return `${day.replace(/^(\w+) /, '$1, ')} (UTC)`
+}
+
+/** An entry as a person reads it: time and sentence, what changed if the sentence can't hold it, and below who it was from where. */
+export function entryLines(entry: Entry, paint: Paint): string[] {
+  const time = entry.recordedAt.toISOString().slice(11, 19)
+  const sentence = describeEntry(entry).map((part) => paintPart(part, paint))
+  return [
+    `${time}  ${sentence.join('')}`,
+    ...changeLines(entry, paint),
+    paint('dim', `${INDENT}${printable(originOf(entry).join(' · '))}`),
+  ]
+}
+
+function paintPart(part: SentencePart, paint: Paint): string {
+  const text = printable(part.text)
+  switch (part.kind) {
+    case 'verb':
+      return paint(TONES[part.tone], text)
+    case 'actor':
+    case 'object':
+      return paint('bold', text)
+    case 'old':
+      return paint('red', text)
+    case 'new':
+      return paint('green', text)
+    default:
+      return text
+  }
+}
+
+/** One field a line, unless the sentence has told it already. */
+function changeLines(entry: Entry, paint: Paint): string[] {
+  const fields = fieldChanges(entry)
+  if (fields.length < 2) return []
+  const width = Math.min(24, Math.max(...fields.map(({ field }) => field.length)))
+  return fields.map(({ field }) => {
+    const [before, after] = entry.changes[field] ?? [null, null]
+    const name = printable(field).padEnd(width)
+    if (entry.action === 'create') return `${INDENT}${name}  ${paint('green', shown(after))}`
+    if (entry.action === 'delete') return `${INDENT}${name}  ${paint('red', shown(before))}`
+    if (isMasked(before) || isMasked(after)) return `${INDENT}${name}  ${paint('dim', 'masked')}`
+    return `${INDENT}${name}  ${paint('red', shown(before))} → ${paint('green', shown(after))}`
+  })
+}
+
+function isMasked(value: JsonValue): boolean {
+  return showValue(value).kind === 'masked'
+}
+
+function shown(value: JsonValue): string {
+  return printable(cutText(showValue(value).text, MAX_VALUE_LENGTH))
+}
+
+function originOf(entry: Entry): string[] {
+  const { database, onBehalfOf, route, reason } = entry.context
+  const actor = [entry.actorType, entry.actorId].filter(Boolean).join(' ')
+  return [
+    actor,
+    ...(onBehalfOf?.id ? [`in the name of ${onBehalfOf.type ?? 'user'} ${onBehalfOf.id}`] : []),
+    ...(entry.ipAddress ? [`from ${entry.ipAddress}`] : []),
+    ...(entry.actorType === 'database' && database?.application ? [database.application] : []),
+    ...(entry.actorType === 'database' && database?.address ? [`from ${database.address}`] : []),
+    ...(route ? [route] : []),
+    ...(entry.requestId ? [`request ${entry.requestId}`] : []),
+    ...(reason ? [`reason: ${reason}`] : []),
+    `#${entry.id}`,
+  ]
+}
+
+// Control characters would let a recorded value steer the terminal, and direction marks let it read as another one.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g
+
+function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (character) => {
+    const short = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[character]
+    return short ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+}
