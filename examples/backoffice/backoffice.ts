@@ -32,7 +32,7 @@ export interface Backoffice {
  * @throws DaybookError `port_in_use`, `folder_in_use`, `database_unreachable`, `schema_newer`.
  */
 export async function startBackoffice(settings: Settings, report: (sentence: string) => void): Promise<Backoffice> {
-  const closers: (() => Promise<unknown> | void)[] = []
+  const closers: (() => unknown)[] = []
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer()
   }

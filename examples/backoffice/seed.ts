@@ -90,30 +90,25 @@ async function seedPeople(trx: Transaction<Schema>, password: string): Promise<v
     .execute()
 }
 
-async function seedCustomers(trx: Transaction<Schema>): Promise<{ id: number }[]> {
-  const countries = ['Finland', 'Sweden', 'Germany', 'Austria', 'Ireland', 'Netherlands', 'Belgium', 'France']
-  const names = faker.helpers.uniqueArray(() => faker.company.name(), CUSTOMERS)
-  return trx
-    .insertInto('customer')
-    .values(
-      names.map((name) => {
-        const [firstName, lastName] = [faker.person.firstName(), faker.person.lastName()]
-        return {
-          name,
-          contact_name: `${firstName} ${lastName}`,
-          email: faker.internet.email({ firstName, lastName, provider: 'example.net' }).toLowerCase(),
-          phone: faker.phone.number({ style: 'international' }),
-          city: faker.location.city(),
-          country: faker.helpers.arrayElement(countries),
-          vat_number: faker.string.numeric({ length: 9, allowLeadingZeros: false }),
-          iban: faker.finance.iban(),
-          notes: faker.helpers.maybe(() => faker.helpers.arrayElement(NOTES), { probability: 0.3 }) ?? null,
-        }
-      }),
-    )
-    .returning('id')
-    .execute()
-}
+/** Where Larkfield delivers: town, country and the country's code. */
+const PLACES = [
+  ['Helsinki', 'Finland', 'FI'],
+  ['Turku', 'Finland', 'FI'],
+  ['Tampere', 'Finland', 'FI'],
+  ['Uppsala', 'Sweden', 'SE'],
+  ['Gothenburg', 'Sweden', 'SE'],
+  ['Leipzig', 'Germany', 'DE'],
+  ['Hamburg', 'Germany', 'DE'],
+  ['Freiburg', 'Germany', 'DE'],
+  ['Graz', 'Austria', 'AT'],
+  ['Linz', 'Austria', 'AT'],
+  ['Galway', 'Ireland', 'IE'],
+  ['Cork', 'Ireland', 'IE'],
+  ['Utrecht', 'Netherlands', 'NL'],
+  ['Groningen', 'Netherlands', 'NL'],
+  ['Ghent', 'Belgium', 'BE'],
+  ['Lyon', 'France', 'FR'],
+] as const
 
 const NOTES = [
   'Deliver to the back door, mornings only.',
@@ -122,6 +117,31 @@ const NOTES = [
   'Pays by transfer, usually a week late.',
   'Pallets must not be stacked.',
 ]
+
+async function seedCustomers(trx: Transaction<Schema>): Promise<{ id: number }[]> {
+  const names = faker.helpers.uniqueArray(() => faker.company.name(), CUSTOMERS)
+  return trx
+    .insertInto('customer')
+    .values(
+      names.map((name) => {
+        const [firstName, lastName] = [faker.person.firstName(), faker.person.lastName()]
+        const [city, country, countryCode] = faker.helpers.arrayElement(PLACES)
+        return {
+          name,
+          contact_name: `${firstName} ${lastName}`,
+          email: faker.internet.email({ firstName, lastName, provider: 'example.net' }).toLowerCase(),
+          phone: faker.phone.number({ style: 'international' }),
+          city,
+          country,
+          vat_number: `${countryCode}${faker.string.numeric(9)}`,
+          iban: faker.finance.iban({ countryCode }),
+          notes: faker.helpers.maybe(() => faker.helpers.arrayElement(NOTES), { probability: 0.3 }) ?? null,
+        }
+      }),
+    )
+    .returning('id')
+    .execute()
+}
 
 async function seedInvoices(
   trx: Transaction<Schema>,

@@ -97,7 +97,7 @@ export function customerRoutes({ db }: Services): Router {
             <thead>
               <tr>
                 <th>Name</th>
-                <th>Contact</th>
+                <th class="wide">Contact</th>
                 <th>Town</th>
               </tr>
             </thead>
@@ -108,8 +108,9 @@ export function customerRoutes({ db }: Services): Router {
                     <a class="row-link" href={`/customers/${customer.id}`}>
                       {customer.name}
                     </a>
+                    <small class="narrow-only">{customer.contact_name}</small>
                   </td>
-                  <td>
+                  <td class="wide">
                     {customer.contact_name}
                     <small>{customer.email}</small>
                   </td>
@@ -193,7 +194,7 @@ export function customerRoutes({ db }: Services): Router {
                 <thead>
                   <tr>
                     <th>Number</th>
-                    <th>Issued</th>
+                    <th class="wide">Issued</th>
                     <th>Status</th>
                     <th class="number">Total</th>
                   </tr>
@@ -206,7 +207,7 @@ export function customerRoutes({ db }: Services): Router {
                           {invoice.number}
                         </a>
                       </td>
-                      <td>{formatDay(invoice.issued_on)}</td>
+                      <td class="wide">{formatDay(invoice.issued_on)}</td>
                       <td>
                         <Status invoice={invoice} />
                       </td>

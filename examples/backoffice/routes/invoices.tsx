@@ -126,9 +126,9 @@ export function invoiceRoutes({ db, daybook }: Services): Router {
             <thead>
               <tr>
                 <th>Number</th>
-                <th>Customer</th>
-                <th>Issued</th>
-                <th>Due</th>
+                <th class="wide">Customer</th>
+                <th class="wide">Issued</th>
+                <th class="wide">Due</th>
                 <th>Status</th>
                 <th class="number">Total</th>
               </tr>
@@ -140,10 +140,11 @@ export function invoiceRoutes({ db, daybook }: Services): Router {
                     <a class="row-link" href={`/invoices/${invoice.id}`}>
                       {invoice.number}
                     </a>
+                    <small class="narrow-only">{invoice.customer}</small>
                   </td>
-                  <td>{invoice.customer}</td>
-                  <td>{formatDay(invoice.issued_on)}</td>
-                  <td>{formatDay(invoice.due_on)}</td>
+                  <td class="wide">{invoice.customer}</td>
+                  <td class="wide">{formatDay(invoice.issued_on)}</td>
+                  <td class="wide">{formatDay(invoice.due_on)}</td>
                   <td>
                     <Status invoice={invoice} />
                   </td>
@@ -209,24 +210,31 @@ export function invoiceRoutes({ db, daybook }: Services): Router {
               <thead>
                 <tr>
                   <th>Article</th>
-                  <th class="number">Quantity</th>
-                  <th class="number">Price</th>
+                  <th class="number wide">Quantity</th>
+                  <th class="number wide">Price</th>
                   <th class="number">Amount</th>
                 </tr>
               </thead>
               <tbody>
                 {lines.map((line) => (
                   <tr>
-                    <td>{line.description}</td>
-                    <td class="number">{line.quantity}</td>
-                    <td class="number">{formatMoney(line.unit_price)}</td>
+                    <td>
+                      {line.description}
+                      <small class="narrow-only">
+                        {line.quantity} × {formatMoney(line.unit_price)}
+                      </small>
+                    </td>
+                    <td class="number wide">{line.quantity}</td>
+                    <td class="number wide">{formatMoney(line.unit_price)}</td>
                     <td class="number">{formatMoney(line.quantity * Number(line.unit_price))}</td>
                   </tr>
                 ))}
               </tbody>
               <tfoot>
                 <tr>
-                  <th colspan={3}>Total</th>
+                  <th>Total</th>
+                  <td class="wide" />
+                  <td class="wide" />
                   <td class="number">
                     <b>{formatMoney(total)}</b>
                   </td>

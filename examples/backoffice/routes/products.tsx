@@ -79,7 +79,8 @@ export function productRoutes({ db, daybook }: Services): Router {
     const changed = rowId(req.query.changed)
     const notice = changed && (
       <>
-        {count(changed, 'price')} in one go. {person.may('log') && <a href="/audit">See each of them in the log</a>}
+        {count(changed, 'price')} changed in one go.{' '}
+        {person.may('log') && <a href="/audit">See each of them in the log</a>}
       </>
     )
     const found = category ? db.selectFrom('product').where('category', '=', category) : db.selectFrom('product')
@@ -126,7 +127,7 @@ export function productRoutes({ db, daybook }: Services): Router {
             <thead>
               <tr>
                 <th>Product</th>
-                <th>Category</th>
+                <th class="wide">Category</th>
                 <th class="number">In stock</th>
                 <th class="number">Price</th>
               </tr>
@@ -143,7 +144,7 @@ export function productRoutes({ db, daybook }: Services): Router {
                       {!product.is_active && ' · not sold any more'}
                     </small>
                   </td>
-                  <td>{product.category}</td>
+                  <td class="wide">{product.category}</td>
                   <td class="number">{product.stock}</td>
                   <td class="number">{formatMoney(product.price)}</td>
                 </tr>

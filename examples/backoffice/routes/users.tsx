@@ -62,7 +62,7 @@ export function userRoutes({ db }: Services): Router {
             <thead>
               <tr>
                 <th>Name</th>
-                <th>E-mail</th>
+                <th class="wide">E-mail</th>
                 <th>Roles</th>
               </tr>
             </thead>
@@ -73,9 +73,10 @@ export function userRoutes({ db }: Services): Router {
                     <a class="row-link" href={`/users/${user.id}`}>
                       {user.name}
                     </a>
+                    <small class="narrow-only">{user.email}</small>
                     {!user.is_active && <small>deactivated</small>}
                   </td>
-                  <td>{user.email}</td>
+                  <td class="wide">{user.email}</td>
                   <td>
                     {user.roles.length > 0 ? (
                       user.roles.map((role) => <span class="role">{role}</span>)
