@@ -81,9 +81,6 @@ export interface Daybook {
 /** Months are looked after twice a day; they are made three months ahead. */
 const MONTHS_INTERVAL_MS = 12 * 60 * 60 * 1000
 
-/** Longest name of a failed sign-in that is kept. */
-const MAX_TRIED_NAME_LENGTH = 256
-
 /**
  * The one way in: ties the application's pool to its log.
  * @throws DaybookError `invalid_option` where an option is not known or `pool` is missing.
@@ -126,7 +123,7 @@ export function createDaybook(options: DaybookOptions): Daybook {
         {
           action: 'login',
           outcome: 'failure',
-          object: { model: userModel, ...(name && { label: name.slice(0, MAX_TRIED_NAME_LENGTH) }) },
+          object: { model: userModel, ...(name && { label: name }) },
           ...(reason && { extra: { reason } }),
         },
       ),

@@ -166,11 +166,14 @@ function writeActor(actor: Actor | undefined) {
   }
 }
 
-/** Text cut to a limit, with what PostgreSQL's `jsonb` can't hold (NUL, lone surrogates) replaced by U+FFFD. */
 function cut(value: unknown, limit: number): string | undefined {
-  if (value === undefined || value === null) return undefined
-  const text = storable(String(value))
-  return text.length <= limit ? text : storable(`${text.slice(0, limit - 1)}…`)
+  return value === undefined || value === null ? undefined : cutText(String(value), limit)
+}
+
+/** Text cut to a limit, with what PostgreSQL can't hold (NUL, lone surrogates) replaced by U+FFFD. */
+export function cutText(text: string, limit: number): string {
+  const kept = storable(text)
+  return kept.length <= limit ? kept : storable(`${kept.slice(0, limit - 1)}…`)
 }
 
 const UNSTORABLE = /\0|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g

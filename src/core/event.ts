@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { cutText } from './context.ts'
 import { DaybookError } from './errors.ts'
 
 /** What became of what was tried. */
@@ -24,6 +25,7 @@ export const KNOWN_ACTIONS = [
 export interface ObjectReference {
   readonly model: string
   readonly id?: string
+  /** How people call it; cut to 256 characters. */
   readonly label?: string
 }
 
@@ -52,8 +54,15 @@ const text = (max: number) => z.string().min(1).max(max)
 
 const objectReference = z.strictObject({
   model: text(MAX_NAME_LENGTH),
-  id: text(MAX_KEY_LENGTH).optional(),
-  label: text(MAX_NAME_LENGTH).optional(),
+  id: text(MAX_KEY_LENGTH)
+    .transform((id) => cutText(id, MAX_KEY_LENGTH))
+    .optional(),
+  // Cut and not refused: a label may be what a stranger typed, and the entry must be written all the same.
+  label: z
+    .string()
+    .min(1)
+    .transform((label) => cutText(label, MAX_NAME_LENGTH))
+    .optional(),
 })
 
 const auditEvent = z.strictObject({
