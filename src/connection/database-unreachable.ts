@@ -15,6 +15,8 @@ const REASONS: Readonly<Record<string, string>> = {
   '28P01': 'the password was not accepted. Correct the user or the password',
   '28000': 'the server does not let this user in. Create the role with LOGIN, or allow it in pg_hba.conf',
   '53300': 'the server has no connection left. Lower the pool’s `max`, or raise `max_connections`',
+  '55P03':
+    'the transaction of another connection holds it. Do not wait, inside a transaction, for a statement outside of it',
   '57P03': 'the server is starting up or shutting down. Try again in a moment',
   '57P01': 'the server is shutting down. Start it again',
 }
@@ -32,7 +34,8 @@ export function unreachable(error: unknown, options: object = {}): DaybookError 
   })
 }
 
-function target(options: object) {
+function target(options: { readonly stream?: unknown; readonly user?: string }) {
+  if (options.stream) return { where: `The embedded database (PGlite), as ${options.user},`, user: options.user }
   try {
     // A client that never connects: pg itself works out what comes from the URL, the environment and its defaults.
     const { host, port, database, user } = new pg.Client({

@@ -35,25 +35,45 @@ export async function lockFolder(folder: string, socket: string | undefined): Pr
     startedAt: startOf(process.pid),
     ...(socket && { socket }),
   } satisfies FolderHolder)
-  // Written aside and linked, so that nobody ever reads half a file.
-  const draft = `${file}.${randomBytes(6).toString('hex')}`
-  await writeFile(draft, mine, { mode: 0o600 })
-  try {
-    for (;;) {
-      if (await linked(draft, file)) break
-      const found = await readIfThere(file)
-      if (found === undefined) continue
-      const holder = parseHolder(found)
-      if (!holder || isAlive(holder)) throw inUse(folder, file, holder)
-      await removeStale(file, found, `${draft}.stale`)
-    }
-  } finally {
-    await rm(draft, { force: true })
-  }
+  const rival = await take(file, mine)
+  if (rival) throw inUse(folder, file, rival.holder)
   return {
     async release() {
       if ((await readIfThere(file)) === mine) await rm(file, { force: true })
     },
+  }
+}
+
+/** Makes `file` say `mine`, and gives undefined; or else who has it. */
+async function take(file: string, mine: string): Promise<{ readonly holder: FolderHolder | undefined } | undefined> {
+  for (;;) {
+    if (await withDraft(file, mine, (draft) => linked(draft, file))) return undefined
+    const found = await readIfThere(file)
+    if (found === undefined) continue
+    const holder = parseHolder(found)
+    if (!holder || isAlive(holder)) return { holder }
+    // One at a time may replace what a dead process left, or two would both believe that they had.
+    const takeover = `${file}.takeover`
+    const rival = await take(takeover, mine)
+    if (rival) return rival
+    try {
+      if ((await readIfThere(file)) !== found) continue
+      await withDraft(file, mine, (draft) => rename(draft, file))
+      return undefined
+    } finally {
+      await rm(takeover, { force: true })
+    }
+  }
+}
+
+/** A file is written aside and then put into place, so that nobody ever reads half of it. */
+async function withDraft<T>(file: string, content: string, work: (draft: string) => Promise<T>): Promise<T> {
+  const draft = `${file}.${randomBytes(6).toString('hex')}`
+  await writeFile(draft, content, { mode: 0o600 })
+  try {
+    return await work(draft)
+  } finally {
+    await rm(draft, { force: true })
   }
 }
 
@@ -74,18 +94,6 @@ async function readIfThere(file: string): Promise<string | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
-}
-
-/** Another process may do the same at this moment: whoever moved a lock that is not the stale one puts it back. */
-async function removeStale(file: string, stale: string, aside: string): Promise<void> {
-  try {
-    await rename(file, aside)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw error
-  }
-  if ((await readFile(aside, 'utf8')) !== stale) await linked(aside, file)
-  await rm(aside, { force: true })
 }
 
 function parseHolder(text: string): FolderHolder | undefined {
