@@ -1,6 +1,48 @@
--- Makes the partitions of the current month and of the given number of months after it, and gives the names of those it made.
--- Rows that had fallen into the default partition move into their month. It takes no lock that a writer waits for, but for rows
--- of a month that is moved: for these, call it with a lock_timeout and try again.
+-- Makes the partition of one month and gives its name, or null where it is there already. Rows that had fallen into the default
+-- partition move into it. It takes no lock that a writer waits for, but for rows of a month that is moved: for these, call it with
+-- a lock_timeout and try again.
+create or replace function daybook.make_month(month timestamptz) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set "TimeZone" = 'UTC'
+as $$
+declare
+  first timestamptz := date_trunc('month', month);
+  next timestamptz := first + interval '1 month';
+  partition text := 'entry_' || to_char(first, 'YYYY_MM');
+  grantee text;
+begin
+  if to_regclass(format('daybook.%I', partition)) is not null then
+    return null;
+  end if;
+  -- Two callers at once: one makes the month, the other sees it and goes on.
+  perform pg_advisory_xact_lock(hashtextextended('daybook.ensure_months', 0));
+  if to_regclass(format('daybook.%I', partition)) is not null then
+    return null;
+  end if;
+
+  -- PARTITION OF would lock the whole log against writers; ATTACH does not.
+  execute format('create table daybook.%I (like daybook.entry including defaults including constraints)', partition);
+  -- Rights that somebody's default privileges gave away.
+  for grantee in
+    select distinct case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
+    from pg_class c, aclexplode(c.relacl) a
+    where c.oid = format('daybook.%I', partition)::regclass and a.grantee <> c.relowner
+  loop
+    execute format('revoke all on daybook.%I from %s', partition, grantee);
+  end loop;
+  execute format('with moved as (delete from daybook.entry_default where recorded_at >= %L and recorded_at < %L returning *) insert into daybook.%I select * from moved',
+    first, next, partition);
+  -- With the bound known beforehand, attaching does not read the rows again.
+  execute format('alter table daybook.%I add constraint month_bound check (recorded_at is not null and recorded_at >= %L and recorded_at < %L)',
+    partition, first, next);
+  execute format('alter table daybook.entry attach partition daybook.%I for values from (%L) to (%L)', partition, first, next);
+  execute format('alter table daybook.%I drop constraint month_bound', partition);
+  return partition;
+end $$;
+
+-- Makes the partitions of the current month, of the given number of months after it, and of months whose rows fell into the default
+-- partition; gives the names of those it made.
 create or replace function daybook.ensure_months(months_ahead int default 3) returns setof text
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -8,8 +50,7 @@ set "TimeZone" = 'UTC'
 as $$
 declare
   month timestamptz;
-  partition text;
-  grantee text;
+  made text;
 begin
   if months_ahead not between 0 and 120 then
     raise exception using errcode = 'YD008', message = format('Daybook can''t make %s months ahead.', months_ahead),
@@ -21,29 +62,9 @@ begin
     select date_trunc('month', d.recorded_at) from daybook.entry_default d group by 1
     order by 1
   loop
-    partition := 'entry_' || to_char(month, 'YYYY_MM');
-    continue when to_regclass(format('daybook.%I', partition)) is not null;
-    -- Two callers at once: one makes the month, the other sees it and goes on.
-    perform pg_advisory_xact_lock(hashtextextended('daybook.ensure_months', 0));
-    continue when to_regclass(format('daybook.%I', partition)) is not null;
-
-    -- PARTITION OF would lock the whole log against writers; ATTACH does not.
-    execute format('create table daybook.%I (like daybook.entry including defaults including constraints)', partition);
-    -- Rights that somebody's default privileges gave away.
-    for grantee in
-      select distinct case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
-      from pg_class c, aclexplode(c.relacl) a
-      where c.oid = format('daybook.%I', partition)::regclass and a.grantee <> c.relowner
-    loop
-      execute format('revoke all on daybook.%I from %s', partition, grantee);
-    end loop;
-    execute format('with moved as (delete from daybook.entry_default where recorded_at >= %L and recorded_at < %L returning *) insert into daybook.%I select * from moved',
-      month, month + interval '1 month', partition);
-    -- With the bound known beforehand, attaching does not read the rows again.
-    execute format('alter table daybook.%I add constraint month_bound check (recorded_at is not null and recorded_at >= %L and recorded_at < %L)',
-      partition, month, month + interval '1 month');
-    execute format('alter table daybook.entry attach partition daybook.%I for values from (%L) to (%L)', partition, month, month + interval '1 month');
-    execute format('alter table daybook.%I drop constraint month_bound', partition);
-    return next partition;
+    made := daybook.make_month(month);
+    if made is not null then
+      return next made;
+    end if;
   end loop;
 end $$;
