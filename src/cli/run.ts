@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { describeError } from './describe-error.ts'
 import { addEntries } from './entries.ts'
 import { EXIT, type Outcome } from './exit-code.ts'
+import { addExport } from './export.ts'
 import { addInit } from './init.ts'
 import { addSync } from './sync.ts'
 import { OutputClosed, type Terminal } from './terminal.ts'
@@ -70,6 +71,7 @@ function createProgram(terminal: Terminal, outcome: Outcome): Command {
   addUntrack(program, terminal)
   addSync(program, terminal, outcome)
   addEntries(program, terminal)
+  addExport(program, terminal)
   return program
 }
 
