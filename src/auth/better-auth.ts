@@ -37,6 +37,14 @@ export function betterAuthEvents(daybook: Recorder): BetterAuthPlugin {
   // Whom a sign-out or a reset is about can only be read before it: both use up the token that tells.
   const subjects = new WeakMap<object, Person | undefined>()
 
+  function subjectOf({ context, path }: HookContext): Person | undefined {
+    if (subjects.has(context)) return subjects.get(context)
+    throw new DaybookError(
+      'invalid_option',
+      `${path} was not recorded: a hook of Better Auth has replaced the context of the request, so that nobody knows whom it is about. Let the hook return only what it changes of the body, the query or the headers.`,
+    )
+  }
+
   return {
     id: 'daybook',
     init({ options }) {
@@ -70,12 +78,12 @@ export function betterAuthEvents(daybook: Recorder): BetterAuthPlugin {
                 await daybook.recordLoginFailure({ name: triedName(ctx.body), reason: failure.reason })
               }
             } else if (ctx.path === '/sign-out') {
-              const person = subjects.get(ctx.context)
+              const person = subjectOf(ctx)
               if (person) await daybook.recordLogout(actorOf(person))
             } else {
               const arrived = personSignedIn(ctx)
               if (arrived) await daybook.recordLogin(actorOf(arrived))
-              const changed = await personWithNewPassword(ctx, subjects)
+              const changed = await personWithNewPassword(ctx, subjectOf)
               if (changed) await recordPasswordChange(daybook, changed, ctx.context.session?.user ?? changed)
             }
           }),
@@ -89,8 +97,11 @@ function actorOf({ id, email }: Person): Actor {
   return { type: 'user', id, ...(email && { label: email }) }
 }
 
-function personSignedIn({ path, context: { newSession, session } }: HookContext): Person | undefined {
+function personSignedIn({ path, context }: HookContext): Person | undefined {
+  const { newSession, session, returned } = context
   if (!newSession || newSession.session.token === session?.session.token) return undefined
+  // Where the second factor is still to come, older versions keep the session that it has just ended.
+  if ((returned as { twoFactorRedirect?: boolean } | undefined)?.twoFactorRedirect) return undefined
   // Endpoints that ask for a session, such as the one for a new password, may replace it: the person goes on.
   return SIGN_IN.test(path) || !session ? newSession.user : undefined
 }
@@ -116,14 +127,14 @@ async function personOfResetToken(ctx: HookContext): Promise<Person | undefined>
 
 async function personWithNewPassword(
   ctx: HookContext,
-  subjects: WeakMap<object, Person | undefined>,
+  subjectOf: (ctx: HookContext) => Person | undefined,
 ): Promise<Person | undefined> {
   const { internalAdapter, session } = ctx.context
   switch (ctx.path) {
     case '/change-password':
       return session?.user
     case '/reset-password':
-      return subjects.get(ctx.context)
+      return subjectOf(ctx)
     case '/email-otp/reset-password':
       return (await internalAdapter.findUserByEmail(ctx.body.email))?.user
     case '/admin/set-user-password':

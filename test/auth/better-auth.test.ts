@@ -1,4 +1,5 @@
 import { betterAuth } from 'better-auth'
+import { createAuthMiddleware } from 'better-auth/api'
 import { getMigrations } from 'better-auth/db/migration'
 import { toNodeHandler } from 'better-auth/node'
 import { admin, emailOTP, genericOAuth, magicLink, twoFactor } from 'better-auth/plugins'
@@ -483,4 +484,16 @@ test('the plugin refuses to stand ahead of the second factor', async () => {
     plugins: [betterAuthEvents(daybook), twoFactor()],
   })
   await expect(auth.api.getSession({ headers: new Headers() })).rejects.toMatchObject({ code: 'invalid_option' })
+})
+
+test('a sign-out whose person a hook has hidden fails, instead of going unrecorded', async () => {
+  const auth = betterAuth({
+    baseURL: server.url,
+    secret: 'a secret for this test alone, long enough',
+    database: pool,
+    logger: { disabled: true },
+    hooks: { before: createAuthMiddleware(async () => ({ context: { context: { theirs: true } } })) },
+    plugins: [betterAuthEvents(daybook)],
+  })
+  await expect(auth.api.signOut({ headers: new Headers() })).rejects.toMatchObject({ code: 'invalid_option' })
 })
