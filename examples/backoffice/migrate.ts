@@ -4,6 +4,7 @@ import { DaybookError } from 'daybook'
 import { install } from 'daybook/capture/postgres'
 import type { fromPgPool } from 'daybook/connection/pg'
 import pg from 'pg'
+import { isConcurrentUpdate } from './postgres-error.ts'
 
 type Database = ReturnType<typeof fromPgPool>
 
@@ -18,20 +19,26 @@ export interface RolePasswords {
   readonly auditor: string
 }
 
-/** What was done: `fresh` where there was no back office before. */
-export interface MigrateResult {
-  readonly fresh: boolean
-}
-
 const FOLDER = fileURLToPath(new URL('./migrations/', import.meta.url))
 
 /**
  * Brings roles, log and tables up to this version in one transaction: all or nothing. Run by the migrating role, which owns
  * what it makes.
  */
-export async function migrate(database: Database, passwords: RolePasswords | undefined): Promise<MigrateResult> {
+export async function migrate(database: Database, passwords: RolePasswords | undefined): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await migrateOnce(database, passwords)
+    } catch (error) {
+      // Roles are the server's, not a database's: two back offices that start at once on one server may meet there.
+      if (attempt === 5 || !isConcurrentUpdate(error)) throw error
+    }
+  }
+}
+
+async function migrateOnce(database: Database, passwords: RolePasswords | undefined): Promise<void> {
   const migrations = readdirSync(FOLDER).sort()
-  return database.transaction(async (transaction) => {
+  await database.transaction(async (transaction) => {
     await transaction.query("select pg_advisory_xact_lock(hashtextextended('backoffice.migrate', 0))")
     const installed = await installedVersion(transaction)
     if (installed > migrations.length) {
@@ -50,7 +57,6 @@ export async function migrate(database: Database, passwords: RolePasswords | und
       await transaction.query(readFileSync(`${FOLDER}${name}`, 'utf8'))
       await transaction.query('insert into backoffice.version (version) values ($1)', [index + 1])
     }
-    return { fresh: installed === 0 }
   })
 }
 

@@ -11,3 +11,8 @@ export function isUniqueViolation(error: unknown): boolean {
 export function isOutOfRange(error: unknown): boolean {
   return stateOf(error) === '22003' || stateOf(error) === '23514'
 }
+
+/** Whether PostgreSQL met somebody else at the same row of its own catalogue. */
+export function isConcurrentUpdate(error: unknown): boolean {
+  return stateOf(error) === 'XX000'
+}

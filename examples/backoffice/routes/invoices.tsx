@@ -374,16 +374,7 @@ export function invoiceRoutes({ db, daybook }: Services): Router {
       db
         .selectFrom('product')
         .select(['id', 'name', 'category'])
-        .where((where) =>
-          where.or([
-            where('is_active', '=', true),
-            where(
-              'id',
-              'in',
-              lines.map(({ product_id }) => rowId(product_id) ?? 0),
-            ),
-          ]),
-        )
+        .where((where) => where.or([where('is_active', '=', true), where('id', 'in', idsOf(lines))]))
         .orderBy('category')
         .orderBy('name')
         .execute(),
@@ -423,12 +414,16 @@ export function invoiceRoutes({ db, daybook }: Services): Router {
   return router
 }
 
+/** The products of the lines; never empty, for SQL knows no empty list. */
+function idsOf(lines: readonly LineFields[]): number[] {
+  return [0, ...lines.map(({ product_id }) => rowId(product_id) ?? 0)]
+}
+
 async function catalogueOf(db: Kysely<Schema>, lines: readonly LineFields[]): Promise<Catalogue> {
-  const ids = lines.map(({ product_id }) => rowId(product_id) ?? 0)
   const products = await db
     .selectFrom('product')
     .select(['id', 'name', 'price'])
-    .where('id', 'in', [0, ...ids])
+    .where('id', 'in', idsOf(lines))
     .execute()
   return new Map(products.map(({ id, name, price }) => [id, { name, price }]))
 }
