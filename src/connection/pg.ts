@@ -14,12 +14,7 @@ interface PendingQuery extends Submittable {
   query_timeout?: unknown
 }
 
-/**
- * A `pg.Client` that sends the current context with each statement, in the same batch and bound as a parameter.
- * For ORMs that ask for a client class; it emits `unattributed` with the statement's first word for each statement
- * that had to go without the context that was there.
- */
-export class Client extends pg.Client {
+class ContextClient extends pg.Client {
   readonly #carrier: ContextCarrier
 
   constructor(config?: string | pg.ClientConfig) {
@@ -71,6 +66,14 @@ export class Client extends pg.Client {
   }
 }
 
+/**
+ * A `pg.Client` that sends the current context with each statement, in the same batch and bound as a parameter.
+ * For ORMs that ask for a client class; it emits `unattributed` with the statement's first word for each statement
+ * that had to go without the context that was there.
+ */
+export const Client = ContextClient as typeof pg.Client
+export type Client = pg.Client
+
 function isSubmittable(config: unknown): config is Submittable {
   return typeof (config as Partial<Submittable> | null | undefined)?.submit === 'function'
 }
@@ -100,7 +103,7 @@ export class Pool extends pg.Pool {
   #unattributed = 0
 
   constructor(options: PoolOptions = {}) {
-    super({ ...options, Client } as pg.PoolConfig)
+    super({ ...options, Client: ContextClient })
     this.on('connect', (client) => {
       ;(client as NodeJS.EventEmitter).on('unattributed', () => {
         this.#unattributed += 1
