@@ -5,6 +5,7 @@ import { addEntries } from './entries.ts'
 import { EXIT, type Outcome } from './exit-code.ts'
 import { addExport } from './export.ts'
 import { addInit } from './init.ts'
+import { addSeed } from './seed.ts'
 import { addSync } from './sync.ts'
 import { OutputClosed, type Terminal } from './terminal.ts'
 import { addTrack } from './track.ts'
@@ -72,6 +73,7 @@ function createProgram(terminal: Terminal, outcome: Outcome): Command {
   addSync(program, terminal, outcome)
   addEntries(program, terminal)
   addExport(program, terminal)
+  addSeed(program, terminal)
   return program
 }
 

@@ -9,6 +9,7 @@ export {
 } from './install.ts'
 export type { LockRetryOptions } from './lock-retry.ts'
 export { recordEvent, type StatementRunner } from './record.ts'
+export { type SeedOptions, seed } from './seed.ts'
 export {
   type SyncOptions,
   type SyncStep,
