@@ -1,7 +1,7 @@
 import { type AliasedSelectQueryBuilder, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import type { Filter } from '../core/filter.ts'
-import { build, conditionsOf } from './queries.ts'
+import { build, type Conditions, conditionsOf } from './queries.ts'
 import { edgeBeyond, SEARCH_STEP, SEARCH_STEPS } from './scan.ts'
 
 /** How many entries a filter has. */
@@ -13,14 +13,10 @@ export interface Count {
 
 /** Counts up to a bound; what must be searched, as far back as a page searches. */
 export async function countUpTo(database: Database, filter: Filter, atMost: number): Promise<Count> {
-  const { indexed, searched } = conditionsOf(filter)
+  const conditions = conditionsOf(filter)
+  const { indexed, searched } = conditions
   if (!searched) {
-    const bounded = build
-      .selectFrom('daybook.entry as v')
-      .select('v.id')
-      .where(indexed)
-      .limit(atMost + 1)
-    const count = await countOf(database, bounded)
+    const count = await countOf(database, indexedIds(conditions, atMost + 1))
     return { count: Math.min(count, atMost), orMore: count > atMost }
   }
   const edge = await edgeBeyond(database, indexed, 'older', undefined, SEARCH_STEP * SEARCH_STEPS)
@@ -35,11 +31,26 @@ export async function countUpTo(database: Database, filter: Filter, atMost: numb
 
 /** Counts them all, however long it takes. */
 export async function countExactly(database: Database, filter: Filter): Promise<number> {
-  const { indexed, searched } = conditionsOf(filter)
-  const all = searched
-    ? build.selectFrom('daybook.entries as v').where((eb) => eb.and([indexed(eb), searched(eb)]))
-    : build.selectFrom('daybook.entry as v').where(indexed)
+  const conditions = conditionsOf(filter)
+  const { indexed, searched } = conditions
+  if (!searched) return countOf(database, indexedIds(conditions))
+  const all = build.selectFrom('daybook.entries as v').where((eb) => eb.and([indexed(eb), searched(eb)]))
   return countOf(database, all.select('v.id'))
+}
+
+/** The ids of a filter that indexes answer: by statement, where that holds for statements as wholes. */
+function indexedIds({ indexed, shared }: Conditions, atMost?: number): Counted {
+  const own = build.selectFrom('daybook.entry as v').select('v.id').where(indexed)
+  if (!shared) return atMost === undefined ? own : own.limit(atMost)
+  const first = own.select('v.recorded_at').where('v.statement_id', 'is', null)
+  const others = build
+    .selectFrom((atMost === undefined ? first : first.limit(atMost)).as('h'))
+    .innerJoin('daybook.entry as o', (join) =>
+      join.onRef('o.statement_id', '=', 'h.id').onRef('o.recorded_at', '=', 'h.recorded_at'),
+    )
+    .select('o.id')
+  const all = build.selectFrom(own.where('v.statement_id', 'is', null).unionAll(others).as('e')).select('e.id')
+  return atMost === undefined ? all : all.limit(atMost)
 }
 
 interface Counted {

@@ -39,11 +39,13 @@ export type Condition = Expression<SqlBool>
  */
 export interface Conditions {
   readonly indexed: (eb: Eb) => Condition
+  /** Whether `indexed` holds for all entries of a statement or for none, so that it can be asked of the statement's first one. */
+  readonly shared: boolean
   /** Absent where the indexes answer it all. */
   readonly searched?: (eb: Eb) => Condition
 }
 
-type Rule = { readonly indexed: boolean; readonly build: (eb: Eb) => Condition }
+type Rule = { readonly indexed: boolean; readonly own?: true; readonly build: (eb: Eb) => Condition }
 
 /** Which conditions a filter stands for. */
 export function conditionsOf(filter: Filter): Conditions {
@@ -51,13 +53,14 @@ export function conditionsOf(filter: Filter): Conditions {
   const all = (chosen: readonly Rule[]) => (eb: Eb) => eb.and(chosen.map((rule) => rule.build(eb)))
   const searched = rules.filter((rule) => !rule.indexed)
   const indexed = all(rules.filter((rule) => rule.indexed))
-  return searched.length === 0 ? { indexed } : { indexed, searched: all(searched) }
+  const shared = !rules.some((rule) => rule.own)
+  return searched.length === 0 ? { indexed, shared } : { indexed, shared, searched: all(searched) }
 }
 
 function* rulesOf(filter: Filter): Generator<Rule> {
   if (filter.actor) yield actorRule(filter.actor)
   if (filter.model) yield oneOf('v.model', filter.model)
-  if (filter.objectId) yield oneOf('v.object_id', filter.objectId)
+  if (filter.objectId) yield { ...oneOf('v.object_id', filter.objectId), own: true }
   if (filter.action) yield actionRule(filter.action)
   if (filter.outcome) yield outcomeRule(filter.outcome)
   if (filter.ip) yield addressRule(filter.ip)
@@ -186,6 +189,58 @@ function statementsRule(filter: Filter): Rule {
 
 function contains(eb: Eb, column: 'v.object_label' | 'v.actor_label' | 'v.related_label', part: string): Condition {
   return eb(column, 'ilike', `%${part.replace(/[\\%_]/g, '\\$&')}%`)
+}
+
+/** Where a page begins: an entry and the statement that it belongs to. */
+export interface Place {
+  readonly id: string
+  readonly statementId: string
+}
+
+export interface StatementsQuery {
+  readonly indexed: Conditions['indexed']
+  readonly direction: 'older' | 'newer'
+  readonly from?: Place | undefined
+  readonly limit: number
+}
+
+/**
+ * The entries of the statements whose first entry has the condition, newest or oldest statement first. What a statement's entries
+ * share is indexed on the first one alone; and as two statements that changed the same row follow each other as wholes, the order of
+ * statements is an order of changes.
+ */
+export function selectByStatement({ indexed, direction, from, limit }: StatementsQuery) {
+  const order = direction === 'older' ? 'desc' : 'asc'
+  const [beyond, upTo] = direction === 'older' ? (['<', '<='] as const) : (['>', '>='] as const)
+  let first = build
+    .selectFrom('daybook.entry as v')
+    .select(['v.id', 'v.recorded_at'])
+    .where('v.statement_id', 'is', null)
+    .where(indexed)
+    .orderBy('v.id', order)
+  if (from) first = first.where('v.id', upTo, from.statementId)
+  // The statement in which the last page ended may have nothing left.
+  first = first.limit(limit + 1)
+  let others = build
+    .selectFrom('daybook.entry as o')
+    .select(['o.id', 'o.recorded_at'])
+    .whereRef('o.statement_id', '=', sql.ref('h.id'))
+    .whereRef('o.recorded_at', '=', sql.ref('h.recorded_at'))
+  if (from) others = others.where(sql<SqlBool>`(h.id <> ${from.statementId} or o.id ${sql.raw(beyond)} ${from.id})`)
+  others = others.orderBy('o.id', order).limit(limit)
+  const rest = from ? sql`where h.id <> ${from.statementId} or e.id ${sql.raw(beyond)} ${from.id}` : sql``
+  const places = sql<{ id: string; recorded_at: Date }>`(
+    select e.id, e.recorded_at from (${first}) h
+    cross join lateral (select h.id, h.recorded_at union all (${others})) e ${rest}
+    order by h.id ${sql.raw(order)}, e.id ${sql.raw(order)} limit ${limit})`
+  return build
+    .selectFrom(places.as('p'))
+    .innerJoin('daybook.entries as v', (join) =>
+      join.onRef('v.id', '=', 'p.id').onRef('v.recorded_at', '=', 'p.recorded_at'),
+    )
+    .select(ENTRY_COLUMNS)
+    .orderBy('v.statement_id', order)
+    .orderBy('v.id', order)
 }
 
 /** The entries for which a condition holds, newest or oldest first. */

@@ -1,7 +1,15 @@
 import type { Database } from '../connection/database.ts'
 import type { Entry } from '../core/entry.ts'
 import { type EntryRow, readEntry } from './entry-row.ts'
-import { build, type Condition, type Conditions, type Eb, selectEntries } from './queries.ts'
+import {
+  build,
+  type Condition,
+  type Conditions,
+  type Eb,
+  type Place,
+  selectByStatement,
+  selectEntries,
+} from './queries.ts'
 
 /** How many entries a search looks at in one step, and how many steps it takes before it says how far it came. */
 export const SEARCH_STEP = 50_000
@@ -32,7 +40,8 @@ export interface Edge {
  */
 export async function scan(database: Database, query: ScanQuery): Promise<ScanResult> {
   const { conditions, direction, limit } = query
-  const { indexed, searched } = conditions
+  const { indexed, searched, shared } = conditions
+  if (!searched && shared) return { entries: await selectStatements(database, query) }
   if (!searched) {
     const entries = await select(database, (eb) => eb.and([indexed(eb), beyond(eb, direction, query.from)]), query)
     return { entries }
@@ -80,6 +89,32 @@ export async function edgeBeyond(
 function beyond(eb: Eb, direction: 'older' | 'newer', id: string | undefined): Condition {
   if (id === undefined) return eb.and([])
   return eb('v.id', direction === 'older' ? '<' : '>', id)
+}
+
+async function selectStatements(
+  database: Database,
+  { conditions, direction, from, limit }: ScanQuery,
+): Promise<Entry[]> {
+  const place = from === undefined ? undefined : await placeOf(database, from)
+  const { sql, parameters } = selectByStatement({
+    indexed: conditions.indexed,
+    direction,
+    from: place,
+    limit,
+  }).compile()
+  const { rows } = await database.query<EntryRow>(sql, parameters)
+  return rows.map(readEntry)
+}
+
+/** Where an entry stands. One that is gone stands where its id is. */
+async function placeOf(database: Database, id: string): Promise<Place> {
+  const { sql, parameters } = build
+    .selectFrom('daybook.entry as v')
+    .select('v.statement_id')
+    .where('v.id', '=', id)
+    .compile()
+  const { rows } = await database.query<{ statement_id: string | number | bigint | null }>(sql, parameters)
+  return { id, statementId: String(rows[0]?.statement_id ?? id) }
 }
 
 async function select(

@@ -11,12 +11,12 @@ const MAX_VALUES = 200
 /** The values of a field that occur in the log, in order, 200 at most: from value to value in the index, never through the entries. */
 export async function readValues(database: Database, field: ValuesField): Promise<readonly string[]> {
   const column = sql.ref(`e.${field}`)
-  const next = sql`select min(${column}) from daybook.entry e`
+  const next = sql`select min(${column}) from daybook.entry e where e.statement_id is null`
   const query = sql<{ value: string }>`
     with recursive found (value, place) as (
       select (${next}), 1
       union all
-      select (${next} where ${column} > found.value), place + 1 from found where found.value is not null and place < ${sql.lit(MAX_VALUES)}
+      select (${next} and ${column} > found.value), place + 1 from found where found.value is not null and place < ${sql.lit(MAX_VALUES)}
     )
     select value from found where value is not null order by value`.compile(build)
   const { rows } = await database.query<{ value: string }>(query.sql, query.parameters)
