@@ -167,7 +167,6 @@ export class ContextCarrier {
       this.#inForce = ''
       this.#touched = false
     }
-    if (this.#status === 'E') this.#inForce = undefined
   }
 
   #sendSetContext(context: string): void {
