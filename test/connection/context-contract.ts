@@ -158,6 +158,8 @@ export function describeContext(name: string, open: () => Promise<ContextSubject
         await client.query(insert('between'))
         await as('two', () => client.query(`${insert('two')}; ${insert('two+')}`))
         await client.query(`${insert('last')}; ${insert('last+')}`)
+        await as('three', () => client.query(INSERT, ['three']))
+        await client.query(`savepoint own; ${insert('shaped')}; release own`)
         await client.query('commit')
       })
       expect(await credited()).toEqual({
@@ -168,6 +170,8 @@ export function describeContext(name: string, open: () => Promise<ContextSubject
         'two+': 'two',
         last: 'nobody',
         'last+': 'nobody',
+        three: 'three',
+        shaped: 'nobody',
       })
     })
 
