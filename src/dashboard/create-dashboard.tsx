@@ -1,0 +1,177 @@
+import { Hono } from 'hono'
+import type { Authorization, Authorize, Viewer } from '../core/authorize.ts'
+import type { Actor } from '../core/context.ts'
+import { DaybookError } from '../core/errors.ts'
+import type { AuditEvent } from '../core/event.ts'
+import type { Store } from '../store/index.ts'
+import { type Asset, readAssets } from './assets.ts'
+import {
+  ErrorPage,
+  type ErrorPageProps,
+  FORBIDDEN,
+  NO_METHOD,
+  type Refusal,
+  refusalOf,
+  UNAUTHENTICATED,
+} from './error-page.tsx'
+import { createLinks } from './links.ts'
+import { type Page, ROUTES } from './routes.ts'
+import type { Visit } from './visit.ts'
+
+export interface DashboardOptions {
+  readonly store: Store
+  /** May this request read the log? Asked before everything. There is no default. */
+  readonly authorize: Authorize
+  /** Records what a viewer did, such as an export. */
+  readonly recordAs: (actor: Actor, event: AuditEvent) => Promise<unknown>
+  /** What the application is called. Default: nothing but Daybook's own name. */
+  readonly title?: string
+  /** Told of errors that a page could only answer with "something went wrong". Default: a process warning. */
+  readonly onError?: (error: unknown) => void
+}
+
+/** Where the dashboard is mounted. */
+export interface Mount {
+  /** The prefix of its URLs, such as `/audit`. Default: none. */
+  readonly basePath?: string
+}
+
+/** Answers a request below the prefix. It never rejects. */
+export type Dashboard = (request: Request, mount?: Mount) => Promise<Response>
+
+interface Bindings {
+  readonly prefix: string
+  readonly visit: Visit
+}
+
+/** Nothing from elsewhere, nothing inline, no frame around it. */
+const HEADERS: Readonly<Record<string, string>> = {
+  'content-security-policy':
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+}
+
+/**
+ * The dashboard: pages for staff who look something up in the log, rendered on the server and whole without JavaScript.
+ * `authorize` is asked before anything else for every path and method; only the stylesheet, which holds no data, is open to all.
+ *
+ * @throws DaybookError `invalid_option` where `authorize`, `store` or `recordAs` is missing.
+ */
+export function createDashboard(options: DashboardOptions): Dashboard {
+  checkOptions(options)
+  const { store, authorize, recordAs, title, onError = warn } = options
+  const assets = readAssets()
+  const app = createApp()
+
+  return async (request, { basePath = '' } = {}) => {
+    const url = new URL(request.url)
+    const prefix = basePath.replace(/\/+$/, '')
+    const links = createLinks(prefix, assets)
+    const asset = assets.find(({ name }) => url.pathname === `${prefix}/assets/${name}`)
+
+    async function answer(): Promise<Response> {
+      if (asset?.isOpen && isReading(request)) return assetResponse(asset)
+      let viewer: Viewer | undefined
+      try {
+        const authorization = await authorize(request)
+        if (authorization?.allow !== true) return await denied(authorization)
+        viewer = authorization.viewer
+        if (!isReading(request)) return await refuse(NO_METHOD, { viewer })
+        if (asset) return assetResponse(asset)
+        const visit: Visit = { request, url, viewer, store, links, title, now: new Date(), recordAs }
+        return await app.fetch(request, { prefix, visit } satisfies Bindings)
+      } catch (error) {
+        const refusal = refusalOf(error)
+        if (refusal.status >= 500) onError(error)
+        return refuse(refusal, { viewer })
+      }
+    }
+
+    async function denied(authorization: Exclude<Authorization, { allow: true }> | undefined): Promise<Response> {
+      if (authorization?.reason !== 'unauthenticated') return refuse(FORBIDDEN, { viewer: authorization?.viewer })
+      const { signInUrl } = authorization
+      if (signInUrl !== undefined && asksForPage(request)) {
+        return new Response(null, { status: 303, headers: { location: signInUrl } })
+      }
+      return refuse(UNAUTHENTICATED, { signInUrl })
+    }
+
+    function refuse(refusal: Refusal, about: Pick<ErrorPageProps, 'viewer' | 'signInUrl'>): Promise<Response> {
+      return pageResponse(
+        <ErrorPage refusal={refusal} links={links} title={title} url={url} {...about} />,
+        refusal.status,
+      )
+    }
+
+    const response = await answer()
+    for (const [name, value] of Object.entries(HEADERS)) {
+      if (!response.headers.has(name)) response.headers.set(name, value)
+    }
+    return request.method === 'HEAD' ? new Response(null, response) : response
+  }
+}
+
+function createApp(): Hono<{ Bindings: Bindings }> {
+  const app = new Hono<{ Bindings: Bindings }>({
+    getPath: (request, options) => pathBelow(options?.env?.prefix ?? '', new URL(request.url).pathname),
+  })
+  for (const [path, route] of Object.entries(ROUTES)) {
+    app.get(path, async ({ env, req }) => {
+      const answer = await route(env.visit, req.param())
+      return answer instanceof Response ? answer : pageResponse(answer, 200)
+    })
+  }
+  app.notFound(() => {
+    throw new DaybookError('not_found', 'Nothing is shown at this address.')
+  })
+  app.onError((error) => {
+    throw error
+  })
+  return app
+}
+
+function pathBelow(prefix: string, path: string): string {
+  if (path === prefix) return '/'
+  return path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : '//'
+}
+
+async function pageResponse(page: Page, status: number): Promise<Response> {
+  const headers = { 'content-type': 'text/html; charset=utf-8', ...(status === 405 && { allow: 'GET, HEAD' }) }
+  return new Response(String(await page), { status, headers })
+}
+
+function assetResponse({ body, type, isOpen }: Asset): Response {
+  const scope = isOpen ? 'public' : 'private'
+  return new Response(body, {
+    headers: { 'content-type': type, 'cache-control': `${scope}, max-age=31536000, immutable` },
+  })
+}
+
+function isReading(request: Request): boolean {
+  return request.method === 'GET' || request.method === 'HEAD'
+}
+
+function asksForPage(request: Request): boolean {
+  return isReading(request) && /\btext\/html\b/.test(request.headers.get('accept') ?? '')
+}
+
+function checkOptions(options: DashboardOptions): void {
+  const needed = { store: 'object', authorize: 'function', recordAs: 'function' } as const
+  for (const [name, type] of Object.entries(needed)) {
+    const given: unknown = options?.[name as keyof typeof needed]
+    if (typeof given !== type || given === null) {
+      throw new DaybookError(
+        'invalid_option',
+        `createDashboard: ${name} must be ${type === 'object' ? 'an object' : 'a function'}, not ${typeof given}.`,
+        { details: { option: name } },
+      )
+    }
+  }
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error))
+}

@@ -1,0 +1,126 @@
+import type { Viewer } from '../core/authorize.ts'
+import { type DaybookErrorCode, isDaybookError } from '../core/errors.ts'
+import { Layout } from './layout.tsx'
+import type { Links } from './links.ts'
+
+/** What a page says where it can't show what was asked for. */
+export interface Refusal {
+  readonly status: 400 | 401 | 403 | 404 | 405 | 500 | 503
+  readonly heading: string
+  readonly message: string
+  /** The part of the address that is wrong, where it is one. */
+  readonly parameter?: string
+}
+
+const ANSWERS: Readonly<Partial<Record<DaybookErrorCode, Pick<Refusal, 'status' | 'heading'>>>> = {
+  invalid_filter: { status: 400, heading: 'This address asks for something that can’t be' },
+  invalid_cursor: { status: 400, heading: 'This address asks for something that can’t be' },
+  not_found: { status: 404, heading: 'Nothing is here' },
+  not_installed: { status: 503, heading: 'The log is not set up yet' },
+  permission_denied: { status: 503, heading: 'The log can’t be read' },
+  database_unreachable: { status: 503, heading: 'The log can’t be reached' },
+}
+
+/** SQLSTATE classes and system errors of a server that is away: connection lost, shutting down, too many connections. */
+const AWAY = /^(08|57P0|53)|^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|EAI_AGAIN)/
+
+/** What to say of an error. Only Daybook's own messages are shown: they hold no values. */
+export function refusalOf(error: unknown): Refusal {
+  if (isDaybookError(error)) {
+    const answer = ANSWERS[error.code]
+    const { parameter } = error.details
+    if (answer) return { ...answer, message: error.message, ...(typeof parameter === 'string' && { parameter }) }
+  }
+  const code = (error as { code?: unknown } | null)?.code
+  if (typeof code === 'string' && AWAY.test(code)) {
+    return {
+      status: 503,
+      heading: 'The log can’t be reached',
+      message: 'Its database does not answer. Nothing is lost: try again in a moment.',
+    }
+  }
+  return {
+    status: 500,
+    heading: 'Something went wrong',
+    message: 'The page could not be made. The application’s own log says why.',
+  }
+}
+
+export const UNAUTHENTICATED: Refusal = {
+  status: 401,
+  heading: 'Sign in to read the log',
+  message: 'This page shows who changed what. Sign in to the application, then come back.',
+}
+
+export const FORBIDDEN: Refusal = {
+  status: 403,
+  heading: 'This account may not read the log',
+  message:
+    'You are signed in, but reading the log needs a permission that your account does not have. Ask whoever looks after accounts.',
+}
+
+export const NO_METHOD: Refusal = {
+  status: 405,
+  heading: 'The log can only be read',
+  message: 'Pages of the log answer to GET and HEAD, and to nothing that changes something.',
+}
+
+export interface ErrorPageProps {
+  readonly refusal: Refusal
+  readonly links: Links
+  readonly title?: string | undefined
+  readonly viewer?: Viewer | undefined
+  readonly url?: URL | undefined
+  readonly signInUrl?: string | undefined
+}
+
+export function ErrorPage({ refusal, links, title, viewer, url, signInUrl }: ErrorPageProps) {
+  const { status, heading, message, parameter } = refusal
+  const given = parameter === undefined ? [] : (url?.searchParams.getAll(parameter) ?? [])
+  return (
+    <Layout links={links} heading={heading} title={title} viewer={status === 403 ? undefined : viewer}>
+      <main class="single" id="main">
+        <div class="blank error">
+          <p class="status">{status}</p>
+          <h1>{heading}</h1>
+          <p>{message}</p>
+          {given.length > 0 && (
+            <dl class="given">
+              {given.slice(0, 5).map((value) => (
+                <>
+                  <dt>{parameter}</dt>
+                  <dd>{value.length > 200 ? `${value.slice(0, 200)}…` : value}</dd>
+                </>
+              ))}
+            </dl>
+          )}
+          {status === 403 && viewer && <p class="meta">Signed in as {viewer.label ?? viewer.id}.</p>}
+          <p class="ways">
+            {parameter !== undefined && url && given.length > 0 && (
+              <a class="btn main" href={withoutParameter(url, parameter)}>
+                Leave it out
+              </a>
+            )}
+            {signInUrl !== undefined && (
+              <a class="btn main" href={signInUrl}>
+                Sign in
+              </a>
+            )}
+            {status !== 401 && status !== 403 && (
+              <a class="btn" href={links.list({ filter: {} })}>
+                All entries
+              </a>
+            )}
+          </p>
+        </div>
+      </main>
+    </Layout>
+  )
+}
+
+function withoutParameter(url: URL, parameter: string): string {
+  const params = new URLSearchParams(url.searchParams)
+  params.delete(parameter)
+  const query = params.toString()
+  return `${url.pathname}${query === '' ? '' : `?${query}`}`
+}

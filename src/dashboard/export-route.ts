@@ -1,0 +1,36 @@
+import { type Context, currentContext, runInContext } from '../core/context.ts'
+import type { Entry } from '../core/entry.ts'
+import { type Filter, parseFilter, writeFilter } from '../core/filter.ts'
+import { exportCsv } from '../export/csv.ts'
+import { dateOf } from './time.ts'
+import type { Visit } from './visit.ts'
+
+/** The current filter as a CSV file. The export itself goes on record when it ends, with how many entries left. */
+export async function exportRoute(visit: Visit): Promise<Response> {
+  const filter = parseFilter(visit.url.searchParams)
+  const headers = {
+    'content-type': 'text/csv; charset=utf-8',
+    'content-disposition': `attachment; filename="daybook-${dateOf(visit.now)}.csv"`,
+  }
+  if (visit.request.method === 'HEAD') return new Response(null, { headers })
+  // After the first byte an error can only cut the file short: whether the log can be read at all is found out before.
+  await visit.store.page({ filter, limit: 1 })
+  // The request's own context is over by the time the last entry leaves.
+  const context = currentContext() ?? {}
+  return new Response(exportCsv(onRecord(visit, filter, context)), { headers })
+}
+
+async function* onRecord(visit: Visit, filter: Filter, context: Context): AsyncGenerator<Entry, void, void> {
+  let count = 0
+  let outcome: 'success' | 'failure' = 'failure'
+  try {
+    for await (const entry of visit.store.stream(filter)) {
+      yield entry
+      count += 1
+    }
+    outcome = 'success'
+  } finally {
+    const extra = { filter: writeFilter(filter).toString(), format: 'csv', count }
+    await runInContext(context, () => visit.recordAs(visit.viewer, { action: 'export', outcome, extra }))
+  }
+}

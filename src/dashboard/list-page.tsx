@@ -1,0 +1,249 @@
+import { parseCursor } from '../core/cursor.ts'
+import type { Entry } from '../core/entry.ts'
+import { isEmptyFilter, parseFilter } from '../core/filter.ts'
+import type { Count, Page, TrackedName } from '../store/index.ts'
+import { EntryDetail } from './entry-detail.tsx'
+import { EntryList } from './entry-list.tsx'
+import { parseEntryId } from './entry-page.tsx'
+import { Chips, type Choices, FilterForm, QuickRanges, SearchField } from './filter-form.tsx'
+import { Layout } from './layout.tsx'
+import type { ListState } from './links.ts'
+import { clockTime, dayName } from './time.ts'
+import type { Visit } from './visit.ts'
+
+const PAGE_SIZE = 50
+
+/** Parameters of the list that are no part of its filter. */
+const STATE = ['before', 'after', 'entry', 'count']
+
+/** The list: newest first, filtered, with an entry beside it where the URL names one. */
+export async function listPage(visit: Visit) {
+  const { store, links, url } = visit
+  const state = parseState(url.searchParams)
+  // A form sends its empty fields too: the address that is kept and shared is the short one.
+  if ([...url.searchParams.values()].includes('')) {
+    return new Response(null, { status: 303, headers: { location: links.list(state) } })
+  }
+
+  const [page, count, choices, open] = await Promise.all([
+    store.page({ ...state, limit: PAGE_SIZE }),
+    state.countExactly ? exactCount(visit, state) : store.count(state.filter),
+    readChoices(visit),
+    state.entry === undefined ? undefined : store.entry(state.entry),
+  ])
+  const isFirstRun = page.entries.length === 0 && isEmptyFilter(state.filter) && !page.newer
+  const tracked = isFirstRun ? await store.tracked() : []
+  const neighbours = open && (await store.neighbours(open.id, state.filter))
+  return (
+    <Layout links={links} heading="Entries" title={visit.title} viewer={visit.viewer} filter={state.filter} script>
+      <section class="find" aria-label="Search">
+        <div class="query">
+          <SearchField filter={state.filter} />
+        </div>
+        <QuickRanges filter={state.filter} links={links} now={visit.now} />
+        <Chips filter={state.filter} links={links} />
+      </section>
+      <main class={open || state.entry ? 'body open' : 'body'} id="main">
+        <details class="side">
+          <summary>Filters</summary>
+          <FilterForm filter={state.filter} choices={choices} links={links} />
+        </details>
+        <div class="list">
+          <Summary state={state} count={count} page={page} visit={visit} />
+          {isFirstRun ? (
+            <FirstRun tracked={tracked} />
+          ) : page.entries.length === 0 && !page.searchedTo ? (
+            <NothingFound state={state} visit={visit} />
+          ) : (
+            <EntryList
+              entries={page.entries}
+              now={visit.now}
+              selected={state.entry}
+              linkTo={(entry) => links.list({ ...state, entry: entry.id })}
+            />
+          )}
+          <Pager page={page} state={state} visit={visit} />
+        </div>
+        {state.entry !== undefined && <Beside entry={open} state={state} neighbours={neighbours} visit={visit} />}
+      </main>
+    </Layout>
+  )
+}
+
+function parseState(params: URLSearchParams): ListState {
+  const filter = parseFilter(params, STATE)
+  const entry = params.get('entry')
+  return {
+    filter,
+    ...parseCursor(params),
+    ...(entry && { entry: parseEntryId(entry) }),
+    ...(params.get('count') === 'exactly' && { countExactly: true }),
+  }
+}
+
+async function exactCount(visit: Visit, state: ListState): Promise<Count> {
+  return { count: await visit.store.countExactly(state.filter), orMore: false }
+}
+
+async function readChoices({ store }: Visit): Promise<Choices> {
+  const [actions, models, actors] = await Promise.all([
+    store.values('action'),
+    store.values('model'),
+    store.recentActors(),
+  ])
+  return { actions, models, actors }
+}
+
+interface PartProps {
+  readonly state: ListState
+  readonly visit: Visit
+}
+
+function Summary({ state, count, page, visit }: PartProps & { readonly count: Count; readonly page: Page }) {
+  const number = count.count.toLocaleString('en-US')
+  return (
+    <div class="sum">
+      <h1>
+        <b>
+          {number}
+          {count.orMore && '+'}
+        </b>{' '}
+        {count.count === 1 && !count.orMore ? 'entry' : 'entries'}
+      </h1>
+      {count.orMore && (
+        <a class="link" href={visit.links.list({ ...state, countExactly: true })}>
+          count exactly
+        </a>
+      )}
+      <span class="zone">times in UTC</span>
+      {page.entries.length > 0 && (
+        <a class="btn" href={visit.links.exportCsv(state.filter)}>
+          Export CSV
+        </a>
+      )}
+    </div>
+  )
+}
+
+function Pager({ page, state, visit }: PartProps & { readonly page: Page }) {
+  const { before, after, entry, ...kept } = state
+  const { newer, older, searchedTo } = page
+  if (!newer && !older) return null
+  const to = (cursor: { before?: string; after?: string }) => visit.links.list({ ...kept, ...cursor })
+  return (
+    <>
+      {searchedTo && (
+        <p class="note">
+          Searched {after === undefined ? 'back' : 'up'} to {dayName(searchedTo)}, {clockTime(searchedTo)}.{' '}
+          {older && after === undefined && <a href={to(older)}>Search further back</a>}
+        </p>
+      )}
+      <nav class="pager" aria-label="Pages">
+        {newer ? (
+          <a class="btn" rel="prev" href={to(newer)}>
+            ← Newer
+          </a>
+        ) : (
+          <span />
+        )}
+        <p class="keys" hidden>
+          <kbd>j</kbd> <kbd>k</kbd> move · <kbd>Enter</kbd> open · <kbd>Esc</kbd> close · <kbd>/</kbd> search
+          <button class="link" type="button">
+            switch keys off
+          </button>
+        </p>
+        {older ? (
+          <a class="btn" rel="next" href={to(older)}>
+            Older →
+          </a>
+        ) : (
+          <span />
+        )}
+      </nav>
+    </>
+  )
+}
+
+interface BesideProps extends PartProps {
+  readonly entry: Entry | undefined
+  readonly neighbours: { readonly newer?: string; readonly older?: string } | undefined
+}
+
+function Beside({ entry, state, neighbours, visit }: BesideProps) {
+  const { links } = visit
+  const { entry: _, ...closed } = state
+  const close = (
+    <a class="close" href={links.list(closed)}>
+      <span aria-hidden="true">×</span>
+      <span class="label">Close</span>
+    </a>
+  )
+  return (
+    <aside class="beside" aria-label="Open entry">
+      {close}
+      {entry ? (
+        <EntryDetail entry={entry} links={links} level={2}>
+          <nav class="foot" aria-label="Next to it">
+            {neighbours?.newer && <a href={links.list({ ...state, entry: neighbours.newer })}>← Newer entry</a>}
+            {neighbours?.older && (
+              <a class="end" href={links.list({ ...state, entry: neighbours.older })}>
+                Older entry →
+              </a>
+            )}
+          </nav>
+        </EntryDetail>
+      ) : (
+        <div class="detail">
+          <p class="note">There is no entry with this number.</p>
+        </div>
+      )}
+    </aside>
+  )
+}
+
+function FirstRun({ tracked }: { readonly tracked: readonly TrackedName[] }) {
+  return (
+    <div class="blank">
+      <h2>Nothing has been recorded yet</h2>
+      {tracked.length === 0 ? (
+        <p>
+          No table is tracked. Name one with <code>npx daybook track SCHEMA.TABLE</code>, or in{' '}
+          <code>daybook.config.ts</code> and run <code>npx daybook sync</code>.
+        </p>
+      ) : (
+        <>
+          <p>
+            The first change of a tracked table appears here as soon as it is committed.{' '}
+            {tracked.length === 1 ? 'One table is tracked:' : `${tracked.length} tables are tracked:`}
+          </p>
+          <ul class="tracked">
+            {tracked.map(({ model, table }) => (
+              <li>
+                <b>{model}</b> <span>{table}</span>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </div>
+  )
+}
+
+function NothingFound({ state, visit }: PartProps) {
+  const { links } = visit
+  return (
+    <div class="blank">
+      <h2>No entry matches</h2>
+      <p>
+        {isEmptyFilter(state.filter)
+          ? 'There is nothing older.'
+          : 'Every filter above must hold at once. Drop one of them with its ×, or look at a longer time.'}
+      </p>
+      <p>
+        <a class="btn" href={links.list({ filter: {} })}>
+          Show all entries
+        </a>
+      </p>
+    </div>
+  )
+}

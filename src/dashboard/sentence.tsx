@@ -1,0 +1,38 @@
+import type { SentencePart, Tone } from '../core/sentence.ts'
+
+/** The one-letter class that colours an action. */
+export function toneClass(tone: Tone): string {
+  return `t-${tone}`
+}
+
+/** A sentence with its parts told apart by more than colour. */
+export function Sentence({ parts }: { readonly parts: readonly SentencePart[] }) {
+  return (
+    <>
+      {parts.map((part) => (
+        <Part part={part} />
+      ))}
+    </>
+  )
+}
+
+function Part({ part }: { readonly part: SentencePart }) {
+  switch (part.kind) {
+    case 'text':
+      return <>{part.text}</>
+    case 'actor':
+    case 'object':
+      return <b>{part.text}</b>
+    case 'verb':
+      return <span class={`verb ${toneClass(part.tone)}`}>{part.text}</span>
+    case 'field':
+      return <span class="field">{part.text}</span>
+    default:
+      return <span class={`v ${isWord(part.value) ? 'nil' : part.kind}`}>{part.text}</span>
+  }
+}
+
+/** Whether a value is shown by a word about it, which must not look like a recorded text. */
+export function isWord(kind: string): boolean {
+  return kind === 'null' || kind === 'empty' || kind === 'absent' || kind === 'masked' || kind === 'capped'
+}

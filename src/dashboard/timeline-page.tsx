@@ -1,0 +1,194 @@
+import { type FieldChange, fieldChanges } from '../core/changes.ts'
+import { parseCursor } from '../core/cursor.ts'
+import type { Entry } from '../core/entry.ts'
+import { DaybookError } from '../core/errors.ts'
+import { parseFilter } from '../core/filter.ts'
+import { describeEntry, objectName, toneOf } from '../core/sentence.ts'
+import type { Page } from '../store/index.ts'
+import { ChangesTable, Value } from './changes-table.tsx'
+import { entryNumber, Outcome } from './entry-list.tsx'
+import { Layout } from './layout.tsx'
+import type { Links } from './links.ts'
+import { originLine } from './origin.ts'
+import { Sentence, toneClass } from './sentence.tsx'
+import { clockTime, dateOf, dayName } from './time.ts'
+import type { Visit } from './visit.ts'
+
+const PAGE_SIZE = 50
+
+/** Fields of one version that are shown at once. */
+const SHOWN_FIELDS = 6
+
+/** Everything that happened to one object, newest first, also where it is gone. */
+export async function timelinePage(visit: Visit, params: Readonly<Record<string, string>>) {
+  const { store, links, url } = visit
+  const { model, objectId } = parseObject(params, url.searchParams)
+  const page = await store.timeline({ model, objectId, ...parseCursor(url.searchParams), limit: PAGE_SIZE })
+  const name = nameOf(page.entries, model, objectId)
+  return (
+    <Layout links={links} heading={name} title={visit.title} viewer={visit.viewer} script>
+      <main class="single wide" id="main">
+        <p class="crumbs">
+          <a href={links.list({ filter: {} })}>Entries</a> <span aria-hidden="true">/</span>{' '}
+          <a href={links.list({ filter: { model: [model] } })}>{model}</a>
+        </p>
+        <header class="subject">
+          <h1>{name}</h1>
+          <State page={page} objectId={objectId} />
+          <p class="meta">
+            {model} <span class="mono">{objectId}</span> · times in UTC ·{' '}
+            <a href={links.list({ filter: { model: [model], objectId: [objectId] } })}>as a list</a>
+          </p>
+        </header>
+        {page.entries.length === 0 ? (
+          <div class="blank">
+            <h2>Nothing is on record</h2>
+            <p>No entry of {model} has this key. It may be older than the log, or its table may not be tracked.</p>
+          </div>
+        ) : (
+          <Versions entries={page.entries} links={links} />
+        )}
+        <nav class="pager" aria-label="Pages">
+          {page.newer ? (
+            <a class="btn" rel="prev" href={links.object(model, objectId, page.newer)}>
+              ← Newer
+            </a>
+          ) : (
+            <span />
+          )}
+          {page.older && (
+            <a class="btn" rel="next" href={links.object(model, objectId, page.older)}>
+              Older →
+            </a>
+          )}
+        </nav>
+      </main>
+    </Layout>
+  )
+}
+
+function parseObject(params: Readonly<Record<string, string>>, query: URLSearchParams) {
+  const model = params.model ?? query.get('model') ?? ''
+  const objectId = params.id ?? query.get('id') ?? ''
+  if (model === '') {
+    throw new DaybookError('invalid_filter', 'The timeline needs a model: /objects/MODEL/KEY.', {
+      details: { parameter: 'model', reason: 'is missing' },
+    })
+  }
+  // What a filter would refuse can be no object's name either.
+  parseFilter(
+    new URLSearchParams([
+      ['model', model],
+      ['object-id', objectId],
+    ]),
+  )
+  return { model, objectId }
+}
+
+function nameOf(entries: readonly Entry[], model: string, objectId: string): string {
+  const own = entries.find((entry) => entry.model === model && entry.objectLabel !== null)
+  return objectName({ model, objectId, objectLabel: own?.objectLabel ?? null }) ?? model
+}
+
+/** Whether the object is there, as far as the newest page tells. */
+function State({ page, objectId }: { readonly page: Page; readonly objectId: string }) {
+  const [newest] = page.entries
+  if (page.newer || newest?.action !== 'delete' || newest.objectId !== objectId) return null
+  return <span class="outcome denied">deleted</span>
+}
+
+function Versions({ entries, links }: { readonly entries: readonly Entry[]; readonly links: Links }) {
+  return (
+    <ol class="versions">
+      {entries.map((entry, index) => {
+        const previous = entries[index - 1]
+        const newDay = !previous || dateOf(previous.recordedAt) !== dateOf(entry.recordedAt)
+        return (
+          <li class={toneClass(toneOf(entry.action))}>
+            {newDay && <h2>{dayName(entry.recordedAt)}</h2>}
+            <div class="version">
+              <p class="say">
+                <Sentence parts={describeEntry(entry)} />
+                <Outcome entry={entry} />
+              </p>
+              <p class="meta">
+                <time datetime={entry.recordedAt.toISOString()}>{clockTime(entry.recordedAt)}</time>
+                {' · '}
+                {originLine(entry)}
+                {' · '}
+                <a href={links.entry(entry.id)}>{entryNumber(entry.id)}</a>
+              </p>
+              <Fields entry={entry} links={links} />
+            </div>
+          </li>
+        )
+      })}
+    </ol>
+  )
+}
+
+function Fields({ entry, links }: { readonly entry: Entry; readonly links: Links }) {
+  if (entry.action !== 'update') {
+    const count = Object.keys(entry.changes).length
+    if (count === 0) return null
+    return (
+      <details>
+        <summary>
+          {count} {count === 1 ? 'value' : 'values'}
+        </summary>
+        <ChangesTable entry={entry} />
+      </details>
+    )
+  }
+  const changes = fieldChanges(entry)
+  if (changes.length < 2 && changes[0]?.kind === 'value') return null
+  return (
+    <dl class="fields">
+      {changes.slice(0, SHOWN_FIELDS).map((change) => (
+        <>
+          <dt>{change.field}</dt>
+          <dd>
+            <Brief change={change} />
+          </dd>
+        </>
+      ))}
+      {changes.length > SHOWN_FIELDS && (
+        <>
+          <dt>…</dt>
+          <dd>
+            <a href={links.entry(entry.id)}>{changes.length - SHOWN_FIELDS} more fields</a>
+          </dd>
+        </>
+      )}
+    </dl>
+  )
+}
+
+function Brief({ change }: { readonly change: FieldChange }) {
+  if (change.kind === 'json') {
+    return (
+      <>
+        {change.paths.length + change.more} {change.paths.length + change.more === 1 ? 'place' : 'places'} in it
+      </>
+    )
+  }
+  if (change.kind === 'text') {
+    const changed = (side: typeof change.before) =>
+      side
+        .filter((segment) => segment.changed)
+        .map((segment) => segment.text.trim())
+        .join(' … ')
+    return (
+      <>
+        {changed(change.before) && <del>{changed(change.before)}</del>}{' '}
+        {changed(change.after) && <ins>{changed(change.after)}</ins>}
+      </>
+    )
+  }
+  return (
+    <>
+      <Value value={change.before} side="old" /> <span aria-hidden="true">→</span>
+      <span class="hidden"> to </span> <Value value={change.after} side="new" />
+    </>
+  )
+}

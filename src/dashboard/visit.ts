@@ -1,0 +1,18 @@
+import type { Viewer } from '../core/authorize.ts'
+import type { Actor } from '../core/context.ts'
+import type { AuditEvent } from '../core/event.ts'
+import type { Store } from '../store/index.ts'
+import type { Links } from './links.ts'
+
+/** One allowed request: who looks, and what a page is made with. */
+export interface Visit {
+  readonly request: Request
+  readonly url: URL
+  readonly viewer: Viewer
+  readonly store: Store
+  readonly links: Links
+  /** What the host calls the application. */
+  readonly title: string | undefined
+  readonly now: Date
+  readonly recordAs: (actor: Actor, event: AuditEvent) => Promise<unknown>
+}
