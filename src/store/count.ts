@@ -40,16 +40,23 @@ export async function countExactly(database: Database, filter: Filter): Promise<
 
 /** The ids of a filter that indexes answer: by statement, where that holds for statements as wholes. */
 function indexedIds({ indexed, shared }: Conditions, atMost?: number): Counted {
-  const own = build.selectFrom('daybook.entry as v').select('v.id').where(indexed)
-  if (!shared) return atMost === undefined ? own : own.limit(atMost)
-  const first = own.select('v.recorded_at').where('v.statement_id', 'is', null)
+  const entries = build.selectFrom('daybook.entry as v').select('v.id')
+  const own = atMost === undefined ? entries.where(indexed) : entries.where(indexed).limit(atMost)
+  if (!shared) return own
+  const first = entries.select('v.recorded_at').where('v.statement_id', 'is', null).where(shared)
   const others = build
-    .selectFrom((atMost === undefined ? first : first.limit(atMost)).as('h'))
-    .innerJoin('daybook.entry as o', (join) =>
-      join.onRef('o.statement_id', '=', 'h.id').onRef('o.recorded_at', '=', 'h.recorded_at'),
-    )
+    .selectFrom('daybook.entry as o')
     .select('o.id')
-  const all = build.selectFrom(own.where('v.statement_id', 'is', null).unionAll(others).as('e')).select('e.id')
+    .whereRef('o.statement_id', '=', sql.ref('h.id'))
+    .whereRef('o.recorded_at', '=', sql.ref('h.recorded_at'))
+  // A bound keeps the planner from joining the whole log.
+  const all = build
+    .selectFrom((atMost === undefined ? first : first.limit(atMost)).as('h'))
+    .innerJoinLateral(
+      sql<{ id: string }>`(select h.id union all (${atMost === undefined ? others : others.limit(atMost)}))`.as('e'),
+      (join) => join.onTrue(),
+    )
+    .select('e.id')
   return atMost === undefined ? all : all.limit(atMost)
 }
 

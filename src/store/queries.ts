@@ -39,22 +39,33 @@ export type Condition = Expression<SqlBool>
  */
 export interface Conditions {
   readonly indexed: (eb: Eb) => Condition
-  /** Whether `indexed` holds for all entries of a statement or for none, so that it can be asked of the statement's first one. */
-  readonly shared: boolean
+  /** The same, asked of the first entry of a statement for them all. Absent where the entries of a statement may differ in it. */
+  readonly shared?: (eb: Eb) => Condition
   /** Absent where the indexes answer it all. */
   readonly searched?: (eb: Eb) => Condition
 }
 
-type Rule = { readonly indexed: boolean; readonly own?: true; readonly build: (eb: Eb) => Condition }
+interface Rule {
+  readonly indexed: boolean
+  /** The entries of one statement may differ in it. */
+  readonly own?: true
+  readonly build: (eb: Eb) => Condition
+  /** What is simpler to ask of the first entry of a statement. */
+  readonly buildFirst?: (eb: Eb) => Condition
+}
 
 /** Which conditions a filter stands for. */
 export function conditionsOf(filter: Filter): Conditions {
   const rules = [...rulesOf(filter)]
-  const all = (chosen: readonly Rule[]) => (eb: Eb) => eb.and(chosen.map((rule) => rule.build(eb)))
+  const indexed = rules.filter((rule) => rule.indexed)
   const searched = rules.filter((rule) => !rule.indexed)
-  const indexed = all(rules.filter((rule) => rule.indexed))
-  const shared = !rules.some((rule) => rule.own)
-  return searched.length === 0 ? { indexed, shared } : { indexed, shared, searched: all(searched) }
+  return {
+    indexed: (eb) => eb.and(indexed.map((rule) => rule.build(eb))),
+    ...(!indexed.some((rule) => rule.own) && {
+      shared: (eb: Eb) => eb.and(indexed.map((rule) => (rule.buildFirst ?? rule.build)(eb))),
+    }),
+    ...(searched.length > 0 && { searched: (eb: Eb) => eb.and(searched.map((rule) => rule.build(eb))) }),
+  }
 }
 
 function* rulesOf(filter: Filter): Generator<Rule> {
@@ -182,6 +193,8 @@ function statementsRule(filter: Filter): Rule {
     )
   return {
     indexed: true,
+    // As an array, these few are looked up first; joined, the planner would rather walk the log until it meets them.
+    buildFirst: () => sql<SqlBool>`v.id = any(array(${first().select('h.id')}))`,
     build: () =>
       sql<SqlBool>`(v.id, v.recorded_at) in (${first().select(['h.id', 'h.recorded_at'])} union all ${others().select(['f.id', 'f.recorded_at'])})`,
   }
@@ -198,7 +211,7 @@ export interface Place {
 }
 
 export interface StatementsQuery {
-  readonly indexed: Conditions['indexed']
+  readonly shared: NonNullable<Conditions['shared']>
   readonly direction: 'older' | 'newer'
   readonly from?: Place | undefined
   readonly limit: number
@@ -209,14 +222,14 @@ export interface StatementsQuery {
  * share is indexed on the first one alone; and as two statements that changed the same row follow each other as wholes, the order of
  * statements is an order of changes.
  */
-export function selectByStatement({ indexed, direction, from, limit }: StatementsQuery) {
+export function selectByStatement({ shared, direction, from, limit }: StatementsQuery) {
   const order = direction === 'older' ? 'desc' : 'asc'
   const [beyond, upTo] = direction === 'older' ? (['<', '<='] as const) : (['>', '>='] as const)
   let first = build
     .selectFrom('daybook.entry as v')
     .select(['v.id', 'v.recorded_at'])
     .where('v.statement_id', 'is', null)
-    .where(indexed)
+    .where(shared)
     .orderBy('v.id', order)
   if (from) first = first.where('v.id', upTo, from.statementId)
   // The statement in which the last page ended may have nothing left.

@@ -41,7 +41,7 @@ export interface Edge {
 export async function scan(database: Database, query: ScanQuery): Promise<ScanResult> {
   const { conditions, direction, limit } = query
   const { indexed, searched, shared } = conditions
-  if (!searched && shared) return { entries: await selectStatements(database, query) }
+  if (!searched && shared) return { entries: await selectStatements(database, shared, query) }
   if (!searched) {
     const entries = await select(database, (eb) => eb.and([indexed(eb), beyond(eb, direction, query.from)]), query)
     return { entries }
@@ -93,11 +93,12 @@ function beyond(eb: Eb, direction: 'older' | 'newer', id: string | undefined): C
 
 async function selectStatements(
   database: Database,
-  { conditions, direction, from, limit }: ScanQuery,
+  shared: NonNullable<Conditions['shared']>,
+  { direction, from, limit }: ScanQuery,
 ): Promise<Entry[]> {
   const place = from === undefined ? undefined : await placeOf(database, from)
   const { sql, parameters } = selectByStatement({
-    indexed: conditions.indexed,
+    shared,
     direction,
     from: place,
     limit,
