@@ -26,7 +26,7 @@ const link = z.strictObject({ from: z.string().min(1), to: z.string().min(1) })
 
 const tableOptions = z.strictObject({
   model: z.string().min(1).optional(),
-  label: z.union([z.string().min(1), strings]).optional(),
+  label: z.union([z.string().min(1), strings], { error: 'expected a column, or an array of columns' }).optional(),
   include: strings.optional(),
   exclude: strings.optional(),
   mask: strings.optional(),

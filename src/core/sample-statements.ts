@@ -115,9 +115,12 @@ export function* sampleStatements({ entries, seed, until }: SampleOptions): Gene
   let done = 0
   for (const [place, start] of hours.entries()) {
     weightSoFar += weights[place] ?? 0
-    const quota = Math.round((entries * weightSoFar) / total) - done
-    yield* office.workAnHour(start, quota)
-    done += quota
+    // What an hour did too much, because a statement is not cut, the next ones do less.
+    for (const statement of office.workAnHour(start, Math.round((entries * weightSoFar) / total) - done)) {
+      const part = statement.entries.slice(0, entries - done)
+      if (part.length > 0) yield { ...statement, entries: part }
+      done += part.length
+    }
   }
 }
 
@@ -178,7 +181,7 @@ class Office {
     for (let count = 0; count < 40; count += 1) this.#customers.push(this.#newCustomer())
   }
 
-  /** Does `quota` entries' worth of work in the hour that begins at `start`. */
+  /** Does about `quota` entries' worth of work in the hour that begins at `start`. */
   *workAnHour(start: number, quota: number): Generator<SampleStatement> {
     const hour = new Date(start).getUTCHours()
     if (hour === 0) this.#signedIn.clear()
@@ -186,10 +189,8 @@ class Office {
       const passed = (quota - left + this.#random()) / quota
       this.#now = Math.max(this.#now + 1, start + Math.floor(passed * HOUR_MS))
       for (const statement of this.#request(hour)) {
-        if (left === 0) break
-        const entries = statement.entries.slice(0, left)
-        left -= entries.length
-        if (entries.length > 0) yield { ...statement, entries }
+        left -= statement.entries.length
+        yield statement
       }
     }
   }
