@@ -149,7 +149,7 @@ function checkOptions(options: DaybookOptions): void {
       `createDaybook: there is no option "${unknown}". The options are ${[...OPTION_NAMES].join(', ')}.`,
     )
   }
-  if (typeof options.pool?.query !== 'function' || typeof options.pool.connect !== 'function') {
+  if (typeof options.pool?.connect !== 'function') {
     throw new DaybookError(
       'invalid_option',
       'createDaybook: pool must be a pool made by createPool() of daybook/connection/pg.',
