@@ -39,6 +39,8 @@ export function createApplication(services: Services): Express {
   const app = express()
   app.disable('x-powered-by')
   app.use('/assets', express.static(fileURLToPath(new URL('./public', import.meta.url))))
+  // Browsers ask for it on pages that name no icon, such as the dashboard's.
+  app.get('/favicon.ico', (_req, res) => res.redirect(301, '/assets/larkfield.svg'))
 
   // From here on every write carries the request: its address, its route, and the person once they are known.
   app.use(expressContext(daybook))

@@ -80,7 +80,7 @@ export function productRoutes({ db, daybook }: Services): Router {
     const notice = changed && (
       <>
         {count(changed, 'price')} changed in one go.{' '}
-        {person.may('log') && <a href="/audit">See each of them in the log</a>}
+        {person.may('log') && <a href={`/audit?${requestFilter(req.query.request)}`}>See each of them in the log</a>}
       </>
     )
     const found = category ? db.selectFrom('product').where('category', '=', category) : db.selectFrom('product')
@@ -178,7 +178,8 @@ export function productRoutes({ db, daybook }: Services): Router {
           .executeTakeFirst(),
       )
       if (numUpdatedRows === 0n) return again({ category: 'Choose a category.' })
-      res.redirect(303, `/products?${new URLSearchParams({ category, changed: String(numUpdatedRows) })}`)
+      const request = daybook.currentContext()?.requestId ?? ''
+      res.redirect(303, `/products?${new URLSearchParams({ category, changed: String(numUpdatedRows), request })}`)
     } catch (error) {
       if (isOutOfRange(error))
         return again({ percent: 'That would leave a product without a price that can be charged.' })
@@ -263,6 +264,11 @@ export function productRoutes({ db, daybook }: Services): Router {
   }
 
   return router
+}
+
+/** The filter of the log for what one request did. */
+function requestFilter(request: unknown): URLSearchParams {
+  return new URLSearchParams(typeof request === 'string' && request ? { request } : { model: 'Product' })
 }
 
 function fieldsFrom({ name, price, stock, is_active }: Product): Fields {
