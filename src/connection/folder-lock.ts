@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { DaybookError } from '../core/errors.ts'
 
 /** Who has a folder open, as its lock file says. */
-export interface FolderHolder {
+interface FolderHolder {
   readonly pid: number
   readonly host: string
   /** Tells a process from a later one with the same number. */

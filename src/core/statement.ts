@@ -2,7 +2,7 @@
  * What may travel with a statement. `carries`: it may write rows and runs inside a transaction, so the context goes ahead of it.
  * `control`: it writes no row, so it needs no context. `bare`: it may write rows, but may have to run outside a transaction.
  */
-export type StatementKind = 'carries' | 'control' | 'bare'
+type StatementKind = 'carries' | 'control' | 'bare'
 
 /** One statement of a SQL text. */
 export interface Statement {
