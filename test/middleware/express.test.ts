@@ -36,7 +36,7 @@ function signal() {
 let database: TestDatabase
 let pool: Pool
 let daybook: Daybook
-let server: WebServer | undefined
+const servers: WebServer[] = []
 
 beforeAll(async () => {
   database = await createTestDatabase('express')
@@ -53,8 +53,7 @@ afterAll(async () => {
 })
 beforeEach(() => database.pool.query('truncate daybook.entry'))
 afterEach(async () => {
-  await server?.close()
-  server = undefined
+  for (const server of servers.splice(0)) await server.close()
 })
 
 async function entries(): Promise<Recorded[]> {
@@ -86,7 +85,8 @@ async function write(_request: Request, response: Response): Promise<void> {
 const mara: RequestActor = { id: 'u-1', label: 'mara@example.com' }
 
 async function listen(application: Express): Promise<string> {
-  server = await serve(application)
+  const server = await serve(application)
+  servers.push(server)
   return server.url
 }
 
@@ -179,8 +179,8 @@ describe.each([
       await writeInvoice()
       finished.give()
     })
-    await listen(application)
-    const socket = connect(server?.port ?? 0, '127.0.0.1')
+    const { port } = new URL(await listen(application))
+    const socket = connect(Number(port), '127.0.0.1')
     socket.write('POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n')
     await arrived.given
     socket.destroy()
@@ -418,6 +418,32 @@ describe.each([
       })
     })
 
+    test('B43 shows the log below its prefix to whom the host lets in, and to nobody else', async () => {
+      await daybook.runAs(mara, writeInvoice)
+      const guarded = createDaybook({
+        pool,
+        authorize: (request) =>
+          request.headers.get('x-staff') === 'yes'
+            ? { allow: true, viewer: { id: 'u-9' } }
+            : { allow: false, reason: 'forbidden' },
+      })
+      try {
+        const url = await host(guarded.handler)
+        const page = await fetch(`${url}/back/audit`, { headers: { 'x-staff': 'yes' } })
+        expect([page.status, await page.text()]).toEqual([
+          200,
+          expect.stringMatching(/"\/back\/audit.*mara@example\.com/s),
+        ])
+        const refused = await fetch(`${url}/back/audit`)
+        expect([refused.status, await refused.text()]).toEqual([403, expect.not.stringContaining('mara')])
+      } finally {
+        guarded.close()
+      }
+      const unguarded = await host(daybook.handler)
+      const response = await fetch(`${unguarded}/back/audit`)
+      expect([response.status, await response.text()]).toEqual([500, expect.stringContaining('authorize is missing')])
+    })
+
     const form = 'application/x-www-form-urlencoded'
     test.each([
       ['no parser', form, 'a=1&a=2&b%5Bc%5D=3+4', []],
@@ -461,8 +487,8 @@ describe.each([
     })
 
     test('answers 400 to a host that can’t be', async () => {
-      await host(echo)
-      const socket = connect(server?.port ?? 0, '127.0.0.1')
+      const { port } = new URL(await host(echo))
+      const socket = connect(Number(port), '127.0.0.1')
       socket.end('GET /back/audit HTTP/1.1\r\nHost: a@b:c/d\r\nConnection: close\r\n\r\n')
       expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 /)
     })

@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net'
 /** An application that listens on a port of its own. */
 export interface WebServer {
   readonly url: string
-  readonly port: number
   close(): Promise<void>
 }
 
@@ -13,7 +12,6 @@ export async function serve(application: RequestListener): Promise<WebServer> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
-    port,
     url: `http://127.0.0.1:${port}`,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
