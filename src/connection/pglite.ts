@@ -57,7 +57,8 @@ const MAX_SOCKET_PATH_BYTES = 100
  * but `RESET SESSION AUTHORIZATION` gives whoever sends it the superuser back. PGlite is not a security boundary: for
  * development, tests and demonstrations; where the application must not be able to forge entries, use a PostgreSQL server.
  *
- * @throws DaybookError `folder_in_use` where a process has it open; `invalid_option` where `@electric-sql/pglite` is not installed.
+ * @throws DaybookError `folder_in_use` where a process has it open; `permission_denied` where the socket's own folder is not
+ * private; `invalid_option` where `@electric-sql/pglite` is not installed.
  */
 export async function openPglite(options: PgliteOptions = {}): Promise<Pglite> {
   const { PGlite } = await loadPglite()
@@ -72,7 +73,7 @@ export async function openPglite(options: PgliteOptions = {}): Promise<Pglite> {
   }
   const folder = resolve(options.folder)
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const socket = await socketPath(folder)
+  const socket = socketPath(folder)
   const lock = await lockFolder(folder, socket)
   let session: PgliteSession | undefined
   let door: Door | undefined
@@ -83,7 +84,7 @@ export async function openPglite(options: PgliteOptions = {}): Promise<Pglite> {
   }
   try {
     session = await start(folder)
-    if (socket) door = await openDoor(socket, session)
+    if (socket) door = await openDoor(socket, folder, session)
     return onStream(session, close)
   } catch (error) {
     await close()
@@ -144,22 +145,32 @@ function pools(create: CreatePool, defaultUser: string, close: () => Promise<voi
 }
 
 /** Where others may come in; undefined on systems without such sockets. */
-async function socketPath(folder: string): Promise<string | undefined> {
+function socketPath(folder: string): string | undefined {
   if (process.platform === 'win32') return undefined
   const inside = join(folder, SOCKET_NAME)
   if (Buffer.byteLength(inside) <= MAX_SOCKET_PATH_BYTES) return inside
-  const elsewhere = join(tmpdir(), `daybook-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`)
-  await mkdir(elsewhere, { recursive: true, mode: 0o700 })
-  // Everybody may write to the system's temporary folder: one that another user made first is not ours to trust.
-  const { uid, mode } = await stat(elsewhere)
-  return uid === process.getuid?.() && (mode & 0o077) === 0 ? join(elsewhere, SOCKET_NAME) : undefined
+  return join(tmpdir(), `daybook-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`, SOCKET_NAME)
+}
+
+/** Everybody may write to the system's temporary folder: one in it that another user made first is not ours to trust. */
+async function makePrivateFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const { uid, mode } = await stat(folder)
+  if (uid === process.getuid?.() && (mode & 0o077) === 0) return
+  throw new DaybookError(
+    'permission_denied',
+    `The folder ${folder}, meant for the socket of the database, is open to other users. Delete it, or choose a data folder with a shorter path.`,
+    { details: { folder } },
+  )
 }
 
 interface Door {
   close(): Promise<void>
 }
 
-async function openDoor(path: string, session: PgliteSession): Promise<Door> {
+async function openDoor(path: string, folder: string, session: PgliteSession): Promise<Door> {
+  const elsewhere = dirname(path) === folder ? undefined : dirname(path)
+  if (elsewhere) await makePrivateFolder(elsewhere)
   // A process that was killed leaves its socket behind; the lock says that it is nobody's now.
   await rm(path, { force: true })
   const sockets = new Set<Socket>()
@@ -182,7 +193,7 @@ async function openDoor(path: string, session: PgliteSession): Promise<Door> {
     async close() {
       for (const socket of sockets) socket.destroy()
       await new Promise((done) => server.close(done))
-      await rm(path, { force: true })
+      await rm(elsewhere ?? path, { recursive: true, force: true })
     },
   }
 }

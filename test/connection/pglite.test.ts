@@ -241,7 +241,7 @@ describe('another process on the folder of a PGlite', () => {
     expect((await client.query('select $1::int as n', [3])).rows).toEqual([{ n: 3 }])
     await client.end()
     await pglite.close()
-    await expect(access(socket)).rejects.toThrow('ENOENT')
+    await expect(access(dirname(socket))).rejects.toThrow('ENOENT')
   })
 
   test('is told what is wrong when it asks for encryption, another database, another user or a cancellation', async () => {
