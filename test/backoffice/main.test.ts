@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startBackoffice } from '../../examples/backoffice/backoffice.ts'
 import { connectPglite } from '../../src/connection/pglite.ts'
 import { createTestDatabase } from '../database.ts'
@@ -14,6 +14,9 @@ import { refusals } from './refusals.ts'
 import { signedIn } from './visitor.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
+// Each start is a process of its own, which a busy machine takes its time for.
+vi.setConfig({ testTimeout: 120_000 })
 
 const folders: string[] = []
 const running = new Set<Program>()

@@ -12,6 +12,7 @@ const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 const LAUNCH_FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
+  '--disable-dev-shm-usage',
   '--disable-quic',
   '--no-first-run',
   '--disable-background-networking',
@@ -124,6 +125,8 @@ describe.each([
     expect(after).toBeCloseTo(before * 1.1, 2)
     await page.getByRole('link', { name: 'See each of them in the log' }).click()
     expect(await page.locator('li[id^=e]').count()).toBe(12)
+    // What one statement did is one line, which unfolds.
+    await page.locator('summary', { hasText: '12 Products' }).click()
     await page.locator('li[id^=e]', { hasText: product }).locator('a').click()
     const entry = await textOf(page.locator('#entry'))
     expect(entry).toContain('brass got dearer')
