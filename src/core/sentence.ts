@@ -53,6 +53,43 @@ export function describeEntry(entry: Entry): readonly SentencePart[] {
   return [...actor(entry), text(' '), ...deed(entry)]
 }
 
+/**
+ * What one statement did to many objects, as one sentence: "nightly-prices changed price on 1,204 Products".
+ * Undefined where the entries are no creates, updates or deletes of one model.
+ */
+export function describeStatement(entries: readonly [Entry, ...Entry[]]): readonly SentencePart[] | undefined {
+  const [first] = entries
+  const verb = ROW_ACTIONS.includes(first.action) ? VERBS[first.action] : undefined
+  if (!verb || first.model === null || first.outcome !== 'success') return undefined
+  if (entries.some((entry) => entry.action !== first.action || entry.model !== first.model)) return undefined
+  const fields = [...new Set(entries.flatMap((entry) => entry.changedFields))]
+  const [field] = fields
+  const changed: SentencePart[] =
+    first.action === 'update' && field !== undefined
+      ? [
+          text(' '),
+          { kind: 'field', text: field },
+          text(`${fields.length > 1 ? ` and ${fields.length - 1} more` : ''} on`),
+        ]
+      : []
+  const objects = `${entries.length.toLocaleString('en-US')} ${pluralName(first.model)}`
+  return [
+    ...actor(first),
+    text(' '),
+    { kind: 'verb', text: verb.past, tone: verb.tone },
+    ...changed,
+    text(' '),
+    { kind: 'object', text: objects },
+  ]
+}
+
+const ROW_ACTIONS = ['create', 'update', 'delete']
+
+function pluralName(model: string): string {
+  if (/[^aeiou]y$/i.test(model)) return `${model.slice(0, -1)}ies`
+  return /(s|x|z|ch|sh)$/i.test(model) ? `${model}es` : `${model}s`
+}
+
 /** A sentence as plain text. */
 export function sentenceText(parts: readonly SentencePart[]): string {
   return parts.map((part) => part.text).join('')

@@ -91,6 +91,7 @@ function PathRows({ field, paths, more }: { field: string; paths: readonly PathC
         <tr>
           <th scope="row">
             {field}
+            <wbr />
             <span class="path">{path.startsWith('[') ? path : `.${path}`}</span>
           </th>
           <td>
@@ -116,7 +117,7 @@ function PathRows({ field, paths, more }: { field: string; paths: readonly PathC
 function Sign({ of }: { readonly of: string }) {
   return (
     <span class="sign" aria-hidden="true">
-      {of}{' '}
+      {of}
     </span>
   )
 }

@@ -21,6 +21,7 @@ export interface EntryDetailProps {
 /** One entry: what changed, from where, and the way to everything that belongs to it. */
 export function EntryDetail({ entry, links, level, children }: EntryDetailProps) {
   const Heading = level === 1 ? 'h1' : 'h2'
+  const Part = level === 1 ? 'h2' : 'h3'
   const object = objectOf(entry)
   const list = (filter: Filter) => links.list({ filter })
   return (
@@ -45,7 +46,7 @@ export function EntryDetail({ entry, links, level, children }: EntryDetailProps)
         </nav>
       </header>
       <ChangesTable entry={entry} />
-      <h3>From where</h3>
+      <Part class="part">From where</Part>
       <dl class="origin">
         {originOf(entry, list).map(([name, value]) => (
           <>

@@ -1,8 +1,11 @@
 import type { Entry } from '../core/entry.ts'
-import { actorName, describeEntry } from '../core/sentence.ts'
+import { actorName, describeEntry, describeStatement } from '../core/sentence.ts'
 import { initials, originLine } from './origin.ts'
 import { Sentence } from './sentence.tsx'
 import { clockTime, dateOf, dayName, nearDay } from './time.ts'
+
+/** So many entries of one statement, one after the other, are folded into one line. */
+const FOLDED_FROM = 3
 
 export interface EntryListProps {
   readonly entries: readonly Entry[]
@@ -22,13 +25,43 @@ export function EntryList({ entries, now, selected, linkTo }: EntryListProps) {
             {nearDay(date, now) && <small>{nearDay(date, now)}</small>}
           </h2>
           <ol>
-            {of.map((entry) => (
-              <Row entry={entry} href={linkTo(entry)} selected={entry.id === selected} />
+            {byStatement(of).map((entries) => (
+              <Lines entries={entries} selected={selected} linkTo={linkTo} />
             ))}
           </ol>
         </section>
       ))}
     </>
+  )
+}
+
+interface LinesProps {
+  readonly entries: Entries
+  readonly selected: string | undefined
+  readonly linkTo: (entry: Entry) => string
+}
+
+/** What one statement did to several objects is one line that unfolds. */
+function Lines({ entries, selected, linkTo }: LinesProps) {
+  const sentence = entries.length < FOLDED_FROM ? undefined : describeStatement(entries)
+  const rows = entries.map((entry) => <Row entry={entry} href={linkTo(entry)} selected={entry.id === selected} />)
+  if (!sentence) return <>{rows}</>
+  const [first] = entries
+  return (
+    <li>
+      <details class="fold" open={entries.some((entry) => entry.id === selected)}>
+        <summary class="row">
+          <time datetime={first.recordedAt.toISOString()}>{clockTime(first.recordedAt)}</time>
+          <Face entry={first} />
+          <span class="say">
+            <Sentence parts={sentence} />
+            <small>{['one statement', originLine(first)].filter(Boolean).join(' · ')}</small>
+          </span>
+          <span class="tag">×{entries.length}</span>
+        </summary>
+        <ol>{rows}</ol>
+      </details>
+    </li>
   )
 }
 
@@ -69,9 +102,11 @@ export function entryNumber(id: string): string {
   return `#${id.replace(/\B(?=(\d{3})+$)/g, '\u2009')}`
 }
 
+type Entries = [Entry, ...Entry[]]
+
 interface Day {
   readonly date: string
-  readonly of: [Entry, ...Entry[]]
+  readonly of: Entries
 }
 
 function byDay(entries: readonly Entry[]): readonly Day[] {
@@ -83,4 +118,14 @@ function byDay(entries: readonly Entry[]): readonly Day[] {
     else days.push({ date, of: [entry] })
   }
   return days
+}
+
+function byStatement(entries: Entries): readonly Entries[] {
+  const statements: Entries[] = []
+  for (const entry of entries) {
+    const last = statements.at(-1)
+    if (last?.[0].statementId === entry.statementId) last.push(entry)
+    else statements.push([entry])
+  }
+  return statements
 }

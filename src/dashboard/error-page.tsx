@@ -18,27 +18,28 @@ const ANSWERS: Readonly<Partial<Record<DaybookErrorCode, Pick<Refusal, 'status' 
   not_found: { status: 404, heading: 'Nothing is here' },
   not_installed: { status: 503, heading: 'The log is not set up yet' },
   permission_denied: { status: 503, heading: 'The log can’t be read' },
-  database_unreachable: { status: 503, heading: 'The log can’t be reached' },
+}
+
+/** Its message names host and user: that is for the operator alone. */
+const AWAY: Refusal = {
+  status: 503,
+  heading: 'The log can’t be reached',
+  message: 'Its database does not answer. Nothing is lost: try again in a moment.',
 }
 
 /** SQLSTATE classes and system errors of a server that is away: connection lost, shutting down, too many connections. */
-const AWAY = /^(08|57P0|53)|^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|EAI_AGAIN)/
+const AWAY_CODES = /^(08|57P0|53)|^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|EAI_AGAIN)/
 
 /** What to say of an error. Only Daybook's own messages are shown: they hold no values. */
 export function refusalOf(error: unknown): Refusal {
   if (isDaybookError(error)) {
+    if (error.code === 'database_unreachable') return AWAY
     const answer = ANSWERS[error.code]
     const { parameter } = error.details
     if (answer) return { ...answer, message: error.message, ...(typeof parameter === 'string' && { parameter }) }
   }
   const code = (error as { code?: unknown } | null)?.code
-  if (typeof code === 'string' && AWAY.test(code)) {
-    return {
-      status: 503,
-      heading: 'The log can’t be reached',
-      message: 'Its database does not answer. Nothing is lost: try again in a moment.',
-    }
-  }
+  if (typeof code === 'string' && AWAY_CODES.test(code)) return AWAY
   return {
     status: 500,
     heading: 'Something went wrong',

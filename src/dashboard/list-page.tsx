@@ -1,5 +1,6 @@
 import { parseCursor } from '../core/cursor.ts'
 import type { Entry } from '../core/entry.ts'
+import { KNOWN_ACTIONS } from '../core/event.ts'
 import { isEmptyFilter, parseFilter } from '../core/filter.ts'
 import type { Count, Page, TrackedName } from '../store/index.ts'
 import { EntryDetail } from './entry-detail.tsx'
@@ -31,23 +32,28 @@ export async function listPage(visit: Visit) {
     readChoices(visit),
     state.entry === undefined ? undefined : store.entry(state.entry),
   ])
-  const isFirstRun = page.entries.length === 0 && isEmptyFilter(state.filter) && !page.newer
+  const isFirstRun = page.entries.length === 0 && isEmptyFilter(state.filter) && !page.newer && !page.older
   const tracked = isFirstRun ? await store.tracked() : []
   const neighbours = open && (await store.neighbours(open.id, state.filter))
   return (
     <Layout links={links} heading="Entries" title={visit.title} viewer={visit.viewer} filter={state.filter} script>
-      <section class="find" aria-label="Search">
-        <div class="query">
-          <SearchField filter={state.filter} />
-        </div>
-        <QuickRanges filter={state.filter} links={links} now={visit.now} />
-        <Chips filter={state.filter} links={links} />
-      </section>
-      <main class={open || state.entry ? 'body open' : 'body'} id="main">
-        <details class="side">
-          <summary>Filters</summary>
-          <FilterForm filter={state.filter} choices={choices} links={links} />
-        </details>
+      {!isFirstRun && (
+        <section class="find" aria-label="Search">
+          <div class="query">
+            <SearchField filter={state.filter} />
+          </div>
+          <QuickRanges filter={state.filter} links={links} now={visit.now} />
+          <Chips filter={state.filter} links={links} />
+        </section>
+      )}
+      <main class={`body${isFirstRun ? ' first' : ''}${state.entry === undefined ? '' : ' open'}`} id="main">
+        <h1 class="hidden">Entries</h1>
+        {!isFirstRun && (
+          <details class="side">
+            <summary>Filters</summary>
+            <FilterForm filter={state.filter} choices={choices} links={links} />
+          </details>
+        )}
         <div class="list">
           <Summary state={state} count={count} page={page} visit={visit} />
           {isFirstRun ? (
@@ -87,11 +93,17 @@ async function exactCount(visit: Visit, state: ListState): Promise<Count> {
 
 async function readChoices({ store }: Visit): Promise<Choices> {
   const [actions, models, actors] = await Promise.all([
-    store.values('action'),
+    store.values('action').then(inKnownOrder),
     store.values('model'),
     store.recentActors(),
   ])
   return { actions, models, actors }
+}
+
+/** The actions that everybody knows first, in the order of a row's life; the application's own after them. */
+function inKnownOrder(actions: readonly string[]): readonly string[] {
+  const known: readonly string[] = KNOWN_ACTIONS
+  return [...known.filter((action) => actions.includes(action)), ...actions.filter((action) => !known.includes(action))]
 }
 
 interface PartProps {
@@ -103,13 +115,13 @@ function Summary({ state, count, page, visit }: PartProps & { readonly count: Co
   const number = count.count.toLocaleString('en-US')
   return (
     <div class="sum">
-      <h1>
+      <p>
         <b>
           {number}
           {count.orMore && '+'}
         </b>{' '}
         {count.count === 1 && !count.orMore ? 'entry' : 'entries'}
-      </h1>
+      </p>
       {count.orMore && (
         <a class="link" href={visit.links.list({ ...state, countExactly: true })}>
           count exactly

@@ -16,9 +16,17 @@ export function clockTime(moment: Date): string {
   return moment.toISOString().slice(11, 19)
 }
 
-/** Such as `Monday 23 November 2026, 14:32:07.481 UTC`. */
+const SHORT_DAY = new Intl.DateTimeFormat('en-GB', {
+  weekday: 'short',
+  day: 'numeric',
+  month: 'short',
+  year: 'numeric',
+  timeZone: 'UTC',
+})
+
+/** Such as `Mon 23 Nov 2026, 14:32:07.481 UTC`. */
 export function exactTime(moment: Date): string {
-  return `${dayName(moment)}, ${moment.toISOString().slice(11, 23)} UTC`
+  return `${SHORT_DAY.format(moment).replace(',', '')}, ${moment.toISOString().slice(11, 23)} UTC`
 }
 
 /** The date of a moment in UTC, such as `2026-11-23`. */

@@ -185,6 +185,8 @@ function Brief({ change }: { readonly change: FieldChange }) {
       </>
     )
   }
+  if (change.before.kind === 'masked' && change.after.kind === 'masked')
+    return <Value value={change.after} side="new" />
   return (
     <>
       <Value value={change.before} side="old" /> <span aria-hidden="true">→</span>

@@ -1,7 +1,7 @@
 // Keys for who likes them; every page is whole without. They can be switched off, and the choice is kept in this browser.
 const OFF = 'daybook-keys-off'
 const hint = document.querySelector('.keys')
-const rows = [...document.querySelectorAll('a.row')]
+const visibleRows = () => [...document.querySelectorAll('.row')].filter((row) => row.getClientRects().length > 0)
 
 function isOff() {
   try {
@@ -12,6 +12,7 @@ function isOff() {
 }
 
 function move(step) {
+  const rows = visibleRows()
   const focused = rows.indexOf(document.activeElement)
   const open = rows.findIndex((row) => row.getAttribute('aria-current') === 'true')
   const from = focused >= 0 ? focused : open >= 0 ? open : step > 0 ? -1 : rows.length

@@ -1,0 +1,579 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Authorization, Authorize } from '../../src/core/authorize.ts'
+import { currentContext, openContext } from '../../src/core/context.ts'
+import { DaybookError } from '../../src/core/errors.ts'
+import { createDashboard, type Dashboard } from '../../src/dashboard/index.ts'
+import { unescapeCell } from '../../src/export/index.ts'
+import type { Store } from '../../src/store/index.ts'
+import { parseCsv } from '../export/csv-lines.ts'
+import { createTestLog, type TestLog } from '../store/log.ts'
+
+const STAFF: Authorization = { allow: true, viewer: { id: '2', label: 'staff@example.com' } }
+
+let log: TestLog
+let ids: string[]
+let recorded: { actor: unknown; event: unknown; context: unknown }[] = []
+
+const base = 'http://127.0.0.1/audit'
+
+function dashboardFor(authorize: Authorize, store: Store = log.store): Dashboard {
+  return createDashboard({
+    store,
+    authorize,
+    title: 'Back office',
+    recordAs: async (actor, event) => {
+      recorded.push({ actor, event, context: currentContext() })
+    },
+    onError: () => {},
+  })
+}
+
+const get = (dashboard: Dashboard, path: string, init?: RequestInit) =>
+  dashboard(new Request(`${base}${path}`, init), { basePath: '/audit' })
+
+async function page(path: string, dashboard = dashboardFor(() => STAFF)) {
+  const response = await get(dashboard, path)
+  return { status: response.status, headers: response.headers, html: await response.text() }
+}
+
+/** What a reader of the page sees, near enough. */
+function textOf(html: string): string {
+  return html
+    .replace(/<title>.*?<\/title>/s, '')
+    .replace(/<[^>]*>/g, '')
+    .replaceAll('&quot;', '"')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&amp;', '&')
+    .replace(/\s+/g, ' ')
+}
+
+const TAG = /<(!DOCTYPE html|\/?[a-z][a-z0-9]*)((?:\s+[a-z-]+(?:="[^"]*")?)*)\s*\/?>/g
+
+/** The names of elements and attributes of a page, and whatever angle brackets are left outside of them. */
+function markupOf(html: string) {
+  const attributes = [...html.matchAll(TAG)].flatMap(([, , all = '']) => [...all.matchAll(/\s([a-z-]+)(?:="[^"]*")?/g)])
+  return {
+    elements: new Set([...html.matchAll(TAG)].map(([, name = '']) => name.replace('/', ''))),
+    attributes: new Set(attributes.map(([, name = '']) => name)),
+    strayBrackets: html.replace(TAG, '').match(/[<>]/g),
+  }
+}
+
+const linksOf = (html: string) =>
+  [...html.matchAll(/<a [^>]*?href="([^"]*)"[^>]*>(.*?)<\/a>/gs)].map(([, href = '', inner = '']) => ({
+    href: href.replaceAll('&amp;', '&'),
+    text: textOf(inner),
+  }))
+
+const linkTo = (html: string, text: string) => linksOf(html).find((link) => link.text.includes(text))?.href ?? ''
+
+/** The path below the prefix. */
+const below = (href: string) => href.replace(/^\/audit/, '').replace(/#.*/, '')
+
+beforeAll(async () => {
+  log = await createTestLog()
+  const ada = { actor_id: '7', actor_label: 'ada@example.com', ip_address: '203.0.113.9', request_id: 'req-1' }
+  ids = await log.write(
+    {
+      action: 'create',
+      model: 'Invoice',
+      object_id: '117',
+      object_label: '2024-0117',
+      ...ada,
+      changes: { n: [null, 1], note: [null, ''] },
+    },
+    {
+      ...ada,
+      model: 'Invoice',
+      object_id: '117',
+      object_label: '2024-0117',
+      changes: { status: ['open', 'paid'], iban: [{ $daybook: 'masked' }, { $daybook: 'masked' }] },
+      changed_fields: ['status', 'iban'],
+      context: '{"route":"PATCH /invoices/:id"}',
+    },
+    ...Array.from({ length: 120 }, (_, n) => ({
+      model: 'Product',
+      object_id: `p${n}`,
+      actor_type: 'job',
+      actor_id: 'nightly',
+    })),
+    { action: 'login', outcome: 'failure', actor_type: 'anonymous', object_label: 'grace@example.com' },
+  )
+})
+afterAll(() => log.close())
+beforeEach(() => {
+  recorded = []
+})
+
+describe('who may look', () => {
+  test('B43 is never decided by default: without authorize there is no dashboard', () => {
+    const options = { store: log.store, recordAs: async () => {} }
+    expect(() => createDashboard(options as never)).toThrow(DaybookError)
+    expect(() => createDashboard(options as never)).toThrow(/authorize must be a function/)
+  })
+
+  const paths = [
+    '',
+    '/',
+    '/entries/1',
+    '/entries/x',
+    '/objects/Invoice/117',
+    '/objects?model=Invoice&id=117',
+    '/export.csv',
+    '/nowhere',
+    '/%zz',
+    '/assets/daybook.js',
+    '/?ip=junk',
+    '/../audit',
+  ]
+  const methods = ['GET', 'HEAD', 'POST', 'OPTIONS', 'DELETE', 'PROPFIND']
+  const requests = paths.flatMap((path) => methods.map((method) => [method, path] as const))
+
+  test.each(requests)('B43 is asked before everything: %s %j', async (method, path) => {
+    const untouched = new Proxy({}, { get: () => () => Promise.reject(new Error('the store was read')) }) as Store
+    const asked: string[] = []
+    const answers: [Authorization, number][] = [
+      [{ allow: false, reason: 'unauthenticated' }, 401],
+      [{ allow: false, reason: 'forbidden', viewer: { id: '3', label: 'clerk@example.com' } }, 403],
+    ]
+    for (const [authorization, status] of answers) {
+      const dashboard = dashboardFor((request) => {
+        asked.push(request.url)
+        return authorization
+      }, untouched)
+      const response = await get(dashboard, path, { method })
+      expect(response.status).toBe(status)
+      expect(await response.text()).not.toContain('2024-0117')
+    }
+    expect(asked).toHaveLength(2)
+  })
+
+  test('B43 an answer that is none, and one that fails, show nothing', async () => {
+    expect(
+      (
+        await page(
+          '/',
+          dashboardFor(() => undefined as never),
+        )
+      ).status,
+    ).toBe(403)
+    const failing = await page(
+      '/',
+      dashboardFor(() => Promise.reject(new Error('session store of 10.0.0.1 is down'))),
+    )
+    expect(failing.status).toBe(500)
+    expect(failing.html).not.toContain('10.0.0.1')
+    expect(failing.html).not.toContain('2024-0117')
+  })
+
+  test('a browser that asks for a page is sent to sign in; a program gets 401', async () => {
+    const dashboard = dashboardFor(() => ({ allow: false, reason: 'unauthenticated', signInUrl: '/sign-in' }))
+    const browser = await get(dashboard, '/', { headers: { accept: 'text/html,*/*' } })
+    expect([browser.status, browser.headers.get('location')]).toEqual([303, '/sign-in'])
+    expect((await get(dashboard, '/')).status).toBe(401)
+  })
+
+  test('methods that change something are refused', async () => {
+    const response = await get(
+      dashboardFor(() => STAFF),
+      '/',
+      { method: 'POST', body: 'x' },
+    )
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+  })
+})
+
+describe('the list', () => {
+  test('says each entry in a sentence, under its day, newest first', async () => {
+    const { status, html } = await page('/?model=Invoice')
+    expect(status).toBe(200)
+    const text = textOf(html)
+    expect(text).toContain('ada@example.com changed status from open to paid and 1 more on Invoice 2024-0117')
+    expect(text.indexOf('changed status')).toBeLessThan(text.indexOf('created Invoice 2024-0117 with 2 values'))
+    expect(text).toContain('203.0.113.9 · PATCH /invoices/:id · 2 fields')
+    expect(html).toMatch(/<h2>\w+day \d+ \w+ \d{4}/)
+  })
+
+  test('B46 pages both ways by links and never counts without a bound', async () => {
+    const first = await page('/')
+    expect(textOf(first.html)).toContain('123 entries')
+    const second = await page(below(linkTo(first.html, 'Older')))
+    const third = await page(below(linkTo(second.html, 'Older')))
+    expect(linkTo(third.html, 'Older')).toBe('')
+    const rows = [first, second, third].map(({ html }) => [...html.matchAll(/<li id="e(\d+)"/g)].map(([, id]) => id))
+    expect(rows.flat()).toEqual([...ids].reverse())
+    const back = await page(below(linkTo(third.html, 'Newer')))
+    expect([...back.html.matchAll(/<li id="e(\d+)"/g)].map(([, id]) => id)).toEqual(rows[1])
+  })
+
+  test('B47 keeps its whole state in the URL, and brings a form to the short form of it', async () => {
+    const sent = await get(
+      dashboardFor(() => STAFF),
+      '/?text=&actor=&action=update&model=Invoice&from=&to=&ip=',
+    )
+    expect([sent.status, sent.headers.get('location')]).toEqual([303, '/audit/?model=Invoice&action=update'])
+    const { html } = await page(`/?model=Invoice&action=update&entry=${ids[1]}`)
+    expect(html).toMatch(/name="model" value="Invoice" checked/)
+    expect(html).toMatch(/name="action" value="update" checked/)
+    expect(html).not.toMatch(/name="action" value="create" checked/)
+    expect(linkTo(html, 'Export CSV')).toBe('/audit/export.csv?model=Invoice&action=update')
+    expect(linksOf(html).find((link) => link.text === '×')?.href).toBe('/audit/?action=update')
+  })
+
+  test('opens an entry beside it, with what changed and links to all that belongs to it', async () => {
+    const { html } = await page(`/?model=Invoice&entry=${ids[1]}`)
+    const text = textOf(html)
+    expect(text).toContain('What changed')
+    expect(text).toContain('masked: it changed, the value is not kept')
+    expect(linkTo(html, 'Timeline of this Invoice')).toBe('/audit/objects/Invoice/117')
+    expect(linkTo(html, 'This request')).toBe('/audit/?request=req-1')
+    expect(linkTo(html, '203.0.113.9')).not.toBe('')
+    expect(linkTo(html, 'Close')).toBe('/audit/?model=Invoice')
+    expect(linkTo(html, 'Older entry')).toBe(`/audit/?model=Invoice&entry=${ids[0]}#e${ids[0]}`)
+  })
+
+  test('folds what one statement did to many objects into one line', async () => {
+    const [first = ''] = await log.write({
+      model: 'Price',
+      object_id: '0',
+      changes: { price: [1, 2] },
+      changed_fields: ['price'],
+      actor_label: 'nightly-prices',
+      recorded_at: '2026-11-23T10:00:00Z',
+    })
+    await log.write(
+      ...[1, 2, 3].map((n) => ({
+        model: 'Price',
+        object_id: String(n),
+        statement_id: first,
+        changes: { price: [n, n + 1] },
+        changed_fields: ['price'],
+        recorded_at: '2026-11-23T10:00:00Z',
+      })),
+    )
+    const { html } = await page('/?model=Price')
+    expect(textOf(html)).toContain('nightly-prices changed price on 4 Prices')
+    expect(html.match(/<li id="e/g)).toHaveLength(4)
+    await log.pool.query("delete from daybook.entry where model = 'Price'")
+  })
+
+  test('says when nothing matches, and how to drop what was asked for', async () => {
+    const { status, html } = await page('/?ip=192.0.2.1')
+    expect(status).toBe(200)
+    expect(textOf(html)).toContain('No entry matches')
+    expect(html).toContain('aria-label="Remove address 192.0.2.1"')
+  })
+
+  test('of an empty log shows what is tracked', async () => {
+    const empty = await createTestLog()
+    try {
+      const nothing = await page(
+        '/',
+        dashboardFor(() => STAFF, empty.store),
+      )
+      expect(textOf(nothing.html)).toContain('No table is tracked')
+      await empty.pool.query('create table invoice (id int primary key)')
+      await empty.pool.query("select daybook.configure_table('public.invoice', 'Invoice')")
+      const tracked = await page(
+        '/',
+        dashboardFor(() => STAFF, empty.store),
+      )
+      expect(textOf(tracked.html)).toMatch(/One table is tracked: ?Invoice/)
+    } finally {
+      await empty.close()
+    }
+  })
+})
+
+describe('a page of one entry or object', () => {
+  test('shows the entry whole', async () => {
+    const { html } = await page(`/entries/${ids[0]}`)
+    const text = textOf(html)
+    expect(text).toContain('Recorded values')
+    expect(text).toMatch(/note ?\+ ?empty/)
+    expect(text).toContain('user app')
+    expect(text).toContain('"objectLabel": "2024-0117"')
+  })
+
+  test('shows the timeline of an object, also one whose key is no segment of a path', async () => {
+    await log.write(
+      { action: 'create', model: 'Odd', object_id: '..', object_label: 'dots' },
+      { action: 'delete', model: 'Odd', object_id: '..', object_label: 'dots' },
+      { action: 'create', model: 'Odd', object_id: 'a/b?c#d%2F ü', object_label: 'slash' },
+    )
+    for (const [key, name] of [
+      ['..', 'dots'],
+      ['a/b?c#d%2F ü', 'slash'],
+    ] as const) {
+      const { html: list } = await page(`/?${new URLSearchParams({ model: 'Odd', 'object-id': key })}`)
+      const entry = below(linksOf(list).find((link) => link.href.includes('entry='))?.href ?? '')
+      const href = linkTo((await page(entry)).html, 'Timeline of this Odd')
+      const timeline = await page(below(new URL(href, base).href.slice('http://127.0.0.1'.length)))
+      expect(timeline.status).toBe(200)
+      expect(textOf(timeline.html)).toContain(`created Odd ${name}`)
+    }
+    const gone = await page('/objects?model=Odd&id=..')
+    expect(textOf(gone.html)).toMatch(/Odd dots ?deleted/)
+  })
+
+  test('of an object that is not on record says so', async () => {
+    const { status, html } = await page('/objects/Nothing/1')
+    expect(status).toBe(200)
+    expect(textOf(html)).toContain('Nothing is on record')
+  })
+})
+
+describe('what can’t be shown', () => {
+  test.each([
+    ['/?from=2026-13-01', 'from'],
+    ['/?ip=999.1.1.1', 'ip'],
+    ['/?outcome=maybe', 'outcome'],
+    ['/?action=DROP%20TABLE', 'action'],
+    ['/?before=abc', 'before'],
+    [`/?after=${10n ** 30n}`, 'after'],
+    ['/?before=1&after=2', 'after'],
+    ['/?entry=0', 'entry'],
+    ['/?colour=red', 'colour'],
+    ['/?actor=%00', 'actor'],
+    ['/?actor=%ED%A0%80', undefined],
+    ['/export.csv?to=never', 'to'],
+    ['/export.csv?before=5', 'before'],
+    ['/entries/abc', 'entry'],
+    [`/entries/${10n ** 30n}`, 'entry'],
+    ['/objects/A/%00', 'object-id'],
+    ['/objects', 'model'],
+    ['/objects/A/1?before=x', 'before'],
+  ])('%s is answered with 400 and the part that is wrong, never 500', async (path, parameter) => {
+    const { status, html } = await page(path)
+    // A lone surrogate can't come through a URL: it has become a replacement character, which is only found nowhere.
+    expect(status).toBe(parameter === undefined ? 200 : 400)
+    if (parameter !== undefined) expect(textOf(html)).toContain(parameter)
+  })
+
+  test.each([
+    '/nowhere',
+    '/entries',
+    '/entries/1/2',
+    '/assets/other.css',
+    '/assets/..%2fdaybook.css',
+    '/%zz',
+    '//',
+    '/entries/999999999',
+  ])('%s is 404', async (path) => {
+    expect((await page(path)).status).toBe(404)
+  })
+
+  test('a database that is away is 503, without its address; another failure is 500 without its message', async () => {
+    const failing = (error: unknown) => new Proxy({}, { get: () => () => Promise.reject(error) }) as Store
+    const away = await page(
+      '/',
+      dashboardFor(() => STAFF, failing(Object.assign(new Error('connect 10.1.1.1'), { code: 'ECONNREFUSED' }))),
+    )
+    expect(away.status).toBe(503)
+    expect(away.html).not.toContain('10.1.1.1')
+    const other = await page(
+      '/',
+      dashboardFor(() => STAFF, failing(new Error('secret'))),
+    )
+    expect(other.status).toBe(500)
+    expect(other.html).not.toContain('secret')
+    const missing = await page(
+      '/',
+      dashboardFor(() => STAFF, failing(new DaybookError('not_installed', 'Run `npx daybook init`.'))),
+    )
+    expect(missing.status).toBe(503)
+    expect(textOf(missing.html)).toContain('npx daybook init')
+  })
+})
+
+describe('every page', () => {
+  test('B23 shows markup as text, wherever a value comes from', async () => {
+    const evil = `"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;`
+    const [id = ''] = await log.write({
+      action: 'update',
+      actor_id: evil,
+      actor_label: evil,
+      request_id: evil,
+      tenant_id: evil,
+      model: evil,
+      table_name: evil,
+      object_id: evil,
+      object_label: evil,
+      previous_object_id: `${evil}0`,
+      related_model: evil,
+      related_id: evil,
+      related_label: evil,
+      database_user: evil,
+      changes: {
+        [evil]: [evil, `${evil} more ${evil}`],
+        json: [
+          { [evil]: evil, a: 1 },
+          { [evil]: `${evil}!`, a: 1 },
+        ],
+      },
+      changed_fields: [evil, 'json'],
+      context: JSON.stringify({
+        user_agent: evil,
+        route: evil,
+        reason: evil,
+        on_behalf_of: { type: evil, id: evil, label: evil },
+        extra: { [evil]: evil, filter: evil },
+        database: { application: evil, role: evil, address: evil },
+      }),
+    })
+    const query = new URLSearchParams({ model: evil, actor: evil, text: evil, 'object-id': evil, request: evil })
+    const clerk = dashboardFor(() => ({ allow: false, reason: 'forbidden', viewer: { id: evil, label: evil } }))
+    const pages = [
+      await page(`/?entry=${id}`),
+      await page(`/entries/${id}`),
+      await page(`/objects/${encodeURIComponent(evil)}/${encodeURIComponent(evil)}`),
+      await page(`/?${query}`),
+      await page(`/?${new URLSearchParams({ ip: evil })}`),
+      await page(`/?${new URLSearchParams([[evil, evil]])}`),
+      await page(`/${encodeURIComponent(evil)}`),
+      await page('/', clerk),
+      await page(
+        '/',
+        dashboardFor(() => ({ allow: true, viewer: { id: '1', label: evil } })),
+      ),
+    ]
+    for (const { html } of pages) {
+      const { elements, attributes, strayBrackets } = markupOf(html)
+      expect(strayBrackets).toBeNull()
+      expect(elements).not.toContain('img')
+      expect([...attributes].filter((name) => name.startsWith('on') || name === 'style')).toEqual([])
+      expect(html.match(/<script/g)?.length ?? 0).toBeLessThanOrEqual(1)
+    }
+    expect(textOf(pages[1]?.html ?? '')).toContain(evil)
+    expect(textOf(pages[2]?.html ?? '')).toContain(evil)
+    await log.pool.query('delete from daybook.entry where id = $1', [id])
+  })
+
+  test('has no inline script or style, and headers that allow none', async () => {
+    for (const path of ['/', `/?entry=${ids[1]}`, `/entries/${ids[0]}`, '/objects/Invoice/117', '/?ip=x', '/nowhere']) {
+      const { html, headers } = await page(path)
+      const { elements, attributes } = markupOf(html)
+      expect(elements).not.toContain('style')
+      expect([...attributes].filter((name) => name.startsWith('on') || name === 'style')).toEqual([])
+      expect(html).not.toMatch(/<script[^>]*>[^<]/)
+      expect(html).not.toMatch(/(?:src|href|action)="(?:https?:)?\/\//)
+      expect(headers.get('content-security-policy')).toBe(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      )
+      expect(headers.get('x-content-type-options')).toBe('nosniff')
+      expect(headers.get('referrer-policy')).toBe('same-origin')
+      expect(headers.get('cache-control')).toBe('no-store')
+    }
+  })
+
+  test('links to nothing outside its prefix, whatever the prefix is', async () => {
+    for (const basePath of ['', '/audit', '/a/b/']) {
+      const prefix = basePath.replace(/\/$/, '')
+      const response = await dashboardFor(() => STAFF)(new Request(`http://127.0.0.1${prefix}/?entry=${ids[1]}`), {
+        basePath,
+      })
+      expect(response.status).toBe(200)
+      for (const { href } of linksOf(await response.text())) {
+        expect(href.startsWith(`${prefix}/`) || href.startsWith('#')).toBe(true)
+      }
+    }
+    const bare = await dashboardFor(() => STAFF)(new Request('http://127.0.0.1/audit'), { basePath: '/audit' })
+    expect(bare.status).toBe(200)
+    const beyond = await dashboardFor(() => STAFF)(new Request('http://127.0.0.1/auditing'), { basePath: '/audit' })
+    expect(beyond.status).toBe(404)
+  })
+
+  test('loads a stylesheet that is open to all and a script that is not, kept for ever under the name of their content', async () => {
+    const { html } = await page('/')
+    const files = [...html.matchAll(/(?:href|src)="\/audit(\/assets\/[^"]+)"/g)].map(([, path = '']) => path)
+    expect(files).toHaveLength(2)
+    const nobody = dashboardFor(() => ({ allow: false, reason: 'forbidden' }))
+    for (const path of files) {
+      const response = await get(
+        dashboardFor(() => STAFF),
+        path,
+      )
+      expect(response.headers.get('cache-control')).toContain('immutable')
+      expect((await get(nobody, path)).status).toBe(path.endsWith('.css') ? 200 : 403)
+    }
+  })
+
+  test('answers HEAD like GET, without a body', async () => {
+    for (const path of ['/', '/export.csv', '/nowhere']) {
+      const [head, full] = [
+        await get(
+          dashboardFor(() => STAFF),
+          path,
+          { method: 'HEAD' },
+        ),
+        await get(
+          dashboardFor(() => STAFF),
+          path,
+        ),
+      ]
+      expect(head.status).toBe(full.status)
+      expect(head.headers.get('content-type')).toBe(full.headers.get('content-type'))
+      expect(await head.text()).toBe('')
+      await full.text()
+    }
+    expect(recorded).toHaveLength(1)
+  })
+})
+
+describe('an export', () => {
+  test('B54 B42 holds what the filter shows, and is on record with filter and count', async () => {
+    const context = openContext({ requestId: 'req-9', ipAddress: '198.51.100.1' })
+    const response = await context.run(() =>
+      get(
+        dashboardFor(() => STAFF),
+        '/export.csv?model=Invoice',
+      ),
+    )
+    context.end()
+    expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8')
+    expect(response.headers.get('content-disposition')).toMatch(/^attachment; filename="daybook-\d{4}-\d\d-\d\d\.csv"$/)
+    const [header = [], ...lines] = parseCsv((await response.text()).replace('\uFEFF', ''))
+    expect(lines.map(([id]) => id)).toEqual([ids[1], ids[0]])
+    expect(unescapeCell(lines[0]?.[header.indexOf('object_label')] ?? '')).toBe('2024-0117')
+    expect(recorded).toEqual([
+      {
+        actor: { id: '2', label: 'staff@example.com' },
+        event: { action: 'export', outcome: 'success', extra: { filter: 'model=Invoice', format: 'csv', count: 2 } },
+        // The request was over before the last entry left.
+        context: expect.objectContaining({ requestId: 'req-9', ipAddress: '198.51.100.1' }),
+      },
+    ])
+  })
+
+  test('B55 that the client leaves is on record as a failure, and its query is over', async () => {
+    await log.pool.query(
+      "insert into daybook.entry (recorded_at, action, actor_type, database_user, model, object_id) select now(), 'update', 'job', 'app', 'Bulk', n from generate_series(1, 5000) n",
+    )
+    const response = await get(
+      dashboardFor(() => STAFF),
+      '/export.csv?model=Bulk',
+    )
+    const reader = response.body?.getReader()
+    await reader?.read()
+    await reader?.read()
+    await reader?.cancel()
+    expect(recorded).toMatchObject([{ event: { action: 'export', outcome: 'failure' } }])
+    const { rows } = await log.pool.query(
+      "select count(*)::int as n from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'",
+    )
+    expect(rows[0].n).toBe(0)
+  })
+
+  test('that can’t be recorded does not look whole', async () => {
+    const dashboard = createDashboard({
+      store: log.store,
+      authorize: () => STAFF,
+      recordAs: () => Promise.reject(new Error('the log refused')),
+      onError: () => {},
+    })
+    const response = await get(dashboard, '/export.csv?model=Invoice')
+    await expect(response.text()).rejects.toThrow('the log refused')
+  })
+})
