@@ -8,6 +8,7 @@ const CODES: Readonly<Record<string, DaybookErrorCode>> = {
   YD004: 'not_tracked',
   YD005: 'invalid_event',
   YD008: 'invalid_option',
+  YD009: 'not_installed',
   '55P03': 'lock_timeout',
   '42501': 'permission_denied',
 }

@@ -1,7 +1,7 @@
 import type { Database } from '../../connection/database.ts'
 import { DaybookError } from '../../core/errors.ts'
-import { captureError } from './capture-error.ts'
-import { type Migration, readFunctions, readMigrations, readRoles } from './sql-files.ts'
+import { type LockRetryOptions, withLockRetry } from './lock-retry.ts'
+import { type Migration, readEventTriggers, readFunctions, readMigrations, readRoles } from './sql-files.ts'
 
 export interface InstallOptions {
   /** Roles of the application: they may run `daybook.record()` and keep months ahead, nothing else. They must exist. */
@@ -10,11 +10,18 @@ export interface InstallOptions {
   readonly readerRoles?: readonly string[]
 }
 
-/** What an installation did: the schema's version before (0: none) and after, and the months that it made. */
+/** What an installation did. */
 export interface InstallResult {
+  /** The schema's version before; 0: there was none. */
   readonly from: number
   readonly to: number
+  /** The months that it made. */
   readonly months: readonly string[]
+  /**
+   * Whether the capture follows ALTER TABLE and new partitions by itself. Only a superuser can install that; without it, call
+   * {@link sync} after a change of a tracked table.
+   */
+  readonly eventTrigger: boolean
 }
 
 const MONTHS_AHEAD = 3
@@ -26,12 +33,18 @@ const INSTALL_LOCK = "select pg_advisory_xact_lock(hashtextextended('daybook.ins
  * Installs the log in the schema `daybook`, or brings it up to this version: all or nothing. Harmless where it is up to date.
  *
  * Needs a superuser, or a role with CREATEROLE and CREATE on the database.
- * @throws DaybookError `schema_newer` where a newer Daybook has been here; `permission_denied`.
+ * @throws DaybookError `schema_newer` where a newer Daybook has been here; `not_installed` where the schema `daybook` is somebody
+ * else's; `permission_denied`; `lock_timeout`.
  */
-export async function install(database: Database, options: InstallOptions = {}): Promise<InstallResult> {
+export async function install(
+  database: Database,
+  options: InstallOptions = {},
+  retry: LockRetryOptions = {},
+): Promise<InstallResult> {
   const migrations = readMigrations()
-  try {
-    return await database.transaction(async (transaction) => {
+  return withLockRetry(
+    database,
+    async (transaction) => {
       await transaction.query(INSTALL_LOCK)
       const from = await installedVersion(transaction)
       refuseNewer(from, migrations)
@@ -39,17 +52,22 @@ export async function install(database: Database, options: InstallOptions = {}):
       await transaction.query('set local role daybook_owner')
       for (const migration of pending(migrations, from)) await transaction.query(applyMigration(migration))
       for (const { text } of readFunctions()) await transaction.query(text)
-      const months = await ensureMonths(transaction, MONTHS_AHEAD)
-      await transaction.query(RECOMPILE)
+      const months = await makeMonths(transaction, MONTHS_AHEAD)
+      // The functions of tracked tables are compiled anew, for the compiler may have changed.
+      await transaction.query('select daybook.follow_changes()')
       await transaction.query('reset role')
+      await transaction.query(readEventTriggers())
       for (const role of options.applicationRoles ?? []) await grantRole(transaction, 'daybook_writer', role)
       for (const role of options.readerRoles ?? []) await grantRole(transaction, 'daybook_reader', role)
-      return { from, to: newest(migrations), months }
-    })
-  } catch (error) {
-    throw captureError(error)
-  }
+      const { rows } = await transaction.query<{ there: boolean }>(EVENT_TRIGGER_IS_THERE)
+      return { from, to: newest(migrations), months, eventTrigger: rows[0]?.there ?? false }
+    },
+    retry,
+  )
 }
+
+const EVENT_TRIGGER_IS_THERE =
+  "select exists (select from pg_event_trigger where evtname = 'daybook_follow_tables' and evtenabled in ('O', 'A')) as there"
 
 /** The whole installation as one script for `psql`, for those who apply SQL by hand or keep migrations. */
 export function installSql(options: InstallOptions = {}): string {
@@ -66,6 +84,7 @@ export function installSql(options: InstallOptions = {}): string {
     ...readFunctions().map(({ text }) => text),
     `select daybook.ensure_months(${MONTHS_AHEAD});`,
     'reset role;',
+    readEventTriggers(),
     ...grants,
     'commit;',
     '',
@@ -106,16 +125,25 @@ export async function requireInstalled(database: Database): Promise<void> {
   }
 }
 
-/** Makes the partitions of this month and of the next ones; gives the names of those that were missing. */
-export async function ensureMonths(database: Database, monthsAhead = MONTHS_AHEAD): Promise<string[]> {
+/**
+ * Makes the partitions of this month and of the next ones; gives the names of those that were missing. Behind a long read of the log
+ * it waits without holding other readers up.
+ * @throws DaybookError `permission_denied`, `lock_timeout`.
+ */
+export function ensureMonths(
+  database: Database,
+  monthsAhead = MONTHS_AHEAD,
+  retry: LockRetryOptions = {},
+): Promise<string[]> {
+  return withLockRetry(database, (transaction) => makeMonths(transaction, monthsAhead), retry)
+}
+
+async function makeMonths(database: Database, monthsAhead: number): Promise<string[]> {
   const { rows } = await database.query<{ name: string }>('select daybook.ensure_months($1::int) as name', [
     monthsAhead,
   ])
   return rows.map(({ name }) => name)
 }
-
-// The functions of tracked tables are compiled anew, for the compiler may have changed.
-const RECOMPILE = 'select daybook.compile_capture(id) from daybook.tracked_table'
 
 function newest(migrations: readonly Migration[]): number {
   return migrations.at(-1)?.version ?? 0

@@ -3,7 +3,7 @@ do $$
 declare
   role text;
 begin
-  foreach role in array array['daybook_owner', 'daybook_writer', 'daybook_reader'] loop
+  foreach role in array array['daybook_owner', 'daybook_writer', 'daybook_reader', 'daybook_follower'] loop
     if not exists (select from pg_roles where rolname = role) then
       begin
         execute format('create role %I nologin', role);
@@ -18,5 +18,9 @@ begin
   end if;
   if to_regnamespace('daybook') is null then
     create schema daybook authorization daybook_owner;
+  elsif (select nspowner <> 'daybook_owner'::regrole from pg_namespace where nspname = 'daybook') then
+    -- Its owner could drop what is in it.
+    raise exception using errcode = 'YD009', message = 'There is a schema daybook in this database that is not Daybook''s.',
+      hint = 'Rename or drop it, and install again.';
   end if;
 end $$;

@@ -32,3 +32,8 @@ export function readFunctions(): SqlFile[] {
 export function readRoles(): string {
   return readFileSync(new URL('./roles.sql', import.meta.url), 'utf8')
 }
+
+/** What a superuser alone can install, and does nothing where it is run by another role. */
+export function readEventTriggers(): string {
+  return readFileSync(new URL('./event-triggers.sql', import.meta.url), 'utf8')
+}

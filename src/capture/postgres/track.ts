@@ -1,7 +1,6 @@
 import type { Database } from '../../connection/database.ts'
 import { DaybookError } from '../../core/errors.ts'
 import type { TableOptions, Tables } from '../../core/table.ts'
-import { captureError } from './capture-error.ts'
 import { ensureMonths, requireInstalled } from './install.ts'
 import { type LockRetryOptions, withLockRetry } from './lock-retry.ts'
 
@@ -62,12 +61,12 @@ function trackCall(table: string, options: TableOptions): TrackCall {
   return { table, named: Object.fromEntries(given) }
 }
 
-/** The call with its values bound, as `select daybook.track($1, model => $2) as id`. */
-function boundCall(name: 'track' | 'configure_table', { table, named }: TrackCall): [text: string, values: unknown[]] {
+/** The call with its values bound, as `select daybook.configure_table($1, model => $2) as id`. */
+function boundCall({ table, named }: TrackCall): [text: string, values: unknown[]] {
   const values = Object.values(named)
   const casts = values.map((value) => (typeof value === 'string' ? '' : '::text[]'))
   const list = Object.keys(named).map((argument, place) => `, ${argument} => $${place + 2}${casts[place]}`)
-  return [`select daybook.${name}($1${list.join('')}) as id`, [table, ...values]]
+  return [`select daybook.configure_table($1${list.join('')}) as id`, [table, ...values]]
 }
 
 const OPTION_NAMES = new Set([
@@ -106,16 +105,38 @@ export async function track(
 ): Promise<TrackedTable> {
   const call = trackCall(table, options)
   await requireInstalled(database)
-  return withLockRetry(
+  const { id, table: name } = await withLockRetry(
     database,
     async (transaction) => {
-      const { rows } = await transaction.query<{ id: number }>(...boundCall('track', call))
-      const tracked = (await trackedTables(transaction)).find(({ id }) => id === rows[0]?.id)
-      if (!tracked) throw new DaybookError('not_tracked', `${table} was tracked and is gone again. Try once more.`)
-      return tracked
+      const { rows } = await transaction.query<{ id: number }>(...boundCall(call))
+      const configured = await trackedTable(transaction, rows[0]?.id, table)
+      await transaction.query('select daybook.set_triggers($1, $2::regclass)', [configured.id, configured.table])
+      return configured
     },
     retry,
   )
+  await capture(database, id, retry)
+  return trackedTable(database, id, name)
+}
+
+async function trackedTable(database: Database, id: number | undefined, name: string): Promise<TrackedTable> {
+  const tracked = (await trackedTables(database)).find((candidate) => candidate.id === id)
+  if (!tracked) throw new DaybookError('not_tracked', `${name} was tracked and is gone again. Try once more.`)
+  return tracked
+}
+
+/** Puts the triggers where they are missing, each relation in its own transaction: one that waits must not hold up the writers of another. */
+async function capture(database: Database, id: number, retry: LockRetryOptions): Promise<void> {
+  const { rows } = await database.query<{ relid: string }>('select relid::oid from daybook.uncaptured_relations($1)', [
+    id,
+  ])
+  for (const { relid } of rows) {
+    await withLockRetry(
+      database,
+      (transaction) => transaction.query('select daybook.set_triggers($1, $2::oid)', [id, relid]),
+      retry,
+    )
+  }
 }
 
 /**
@@ -124,6 +145,23 @@ export async function track(
  */
 export async function untrack(database: Database, table: string, retry: LockRetryOptions = {}): Promise<void> {
   await requireInstalled(database)
+  const { rows } = await withLockRetry(
+    database,
+    (transaction) =>
+      transaction.query<{ id: number; relid: string }>(
+        `select t.id, c.relid::oid from daybook.tracked_table t cross join lateral daybook.captured_relations(t.id) c
+          where t.relation = daybook.find_table($1)`,
+        [table],
+      ),
+    retry,
+  )
+  for (const { id, relid } of rows) {
+    await withLockRetry(
+      database,
+      (transaction) => transaction.query('select daybook.drop_triggers($1, $2::oid)', [id, relid]),
+      retry,
+    )
+  }
   await withLockRetry(database, (transaction) => transaction.query('select daybook.untrack($1)', [table]), retry)
 }
 
@@ -181,35 +219,10 @@ export async function sync(database: Database, tables: Tables, options: SyncOpti
   await requireInstalled(database)
   const calls = inOrder(tables).map(([table, tableOptions]) => trackCall(table, tableOptions))
   const before = await trackedTables(database)
-  const configured: { id: number; table: string; step: SyncStep['step'] }[] = []
-  try {
-    await database.transaction(async (transaction) => {
-      const ids = new Set<number | undefined>()
-      for (const call of calls) {
-        const { rows } = await transaction.query<{ id: number }>(...boundCall('configure_table', call))
-        ids.add(rows[0]?.id)
-      }
-      for (const now of (await trackedTables(transaction)).filter(({ id }) => ids.has(id))) {
-        const step = stepOf(
-          before.find(({ id }) => id === now.id),
-          now,
-        )
-        configured.push({ id: now.id, table: now.table, step })
-      }
-      if (options.dryRun) throw new DryRunDone()
-    })
-  } catch (error) {
-    if (!(error instanceof DryRunDone)) throw captureError(error)
-  }
+  const configured = await configureTables(database, calls, before, options)
   if (!options.dryRun) {
     await ensureMonths(database)
-    for (const { id } of configured) {
-      await withLockRetry(
-        database,
-        (transaction) => transaction.query('select daybook.set_triggers($1)', [id]),
-        options,
-      )
-    }
+    for (const { id } of configured) await capture(database, id, options)
   }
   const steps: SyncStep[] = configured.map(({ table, step }) => ({ table, step }))
   const listed = new Set(configured.map(({ table }) => table))
@@ -218,6 +231,47 @@ export async function sync(database: Database, tables: Tables, options: SyncOpti
     steps.push({ table, step: options.prune ? 'untrack' : 'unlisted' })
   }
   return steps
+}
+
+interface Configured extends SyncStep {
+  readonly id: number
+}
+
+async function configureTables(
+  database: Database,
+  calls: readonly TrackCall[],
+  before: readonly TrackedTable[],
+  options: SyncOptions,
+): Promise<readonly Configured[]> {
+  let configured: Configured[] = []
+  try {
+    await withLockRetry(
+      database,
+      async (transaction) => {
+        // Without event triggers this is when the capture learns of columns and tables that changed.
+        await transaction.query('select daybook.follow_changes()')
+        const ids = new Set<number | undefined>()
+        for (const call of calls) {
+          const { rows } = await transaction.query<{ id: number }>(...boundCall(call))
+          ids.add(rows[0]?.id)
+        }
+        const now = (await trackedTables(transaction)).filter(({ id }) => ids.has(id))
+        configured = now.map((tracked) => ({
+          id: tracked.id,
+          table: tracked.table,
+          step: stepOf(
+            before.find(({ id }) => id === tracked.id),
+            tracked,
+          ),
+        }))
+        if (options.dryRun) throw new DryRunDone()
+      },
+      options,
+    )
+  } catch (error) {
+    if (!(error instanceof DryRunDone)) throw error
+  }
+  return configured
 }
 
 /** A table of links names its objects through others, which must be known before it. */

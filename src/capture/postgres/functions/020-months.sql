@@ -10,7 +10,6 @@ declare
   first timestamptz := date_trunc('month', month);
   next timestamptz := first + interval '1 month';
   partition text := 'entry_' || to_char(first, 'YYYY_MM');
-  grantee text;
 begin
   if to_regclass(format('daybook.%I', partition)) is not null then
     return null;
@@ -23,14 +22,8 @@ begin
 
   -- PARTITION OF would lock the whole log against writers; ATTACH does not.
   execute format('create table daybook.%I (like daybook.entry including defaults including constraints)', partition);
-  -- Rights that somebody's default privileges gave away.
-  for grantee in
-    select distinct case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
-    from pg_class c, aclexplode(c.relacl) a
-    where c.oid = format('daybook.%I', partition)::regclass and a.grantee <> c.relowner
-  loop
-    execute format('revoke all on daybook.%I from %s', partition, grantee);
-  end loop;
+  perform daybook.revoke_others('table', format('daybook.%I', partition), c.relacl, c.relowner)
+    from pg_class c where c.oid = format('daybook.%I', partition)::regclass;
   execute format('with moved as (delete from daybook.entry_default where recorded_at >= %L and recorded_at < %L returning *) insert into daybook.%I select * from moved',
     first, next, partition);
   -- With the bound known beforehand, attaching does not read the rows again.

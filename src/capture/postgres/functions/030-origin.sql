@@ -51,7 +51,7 @@ begin
     actor_id := left(actor ->> 'id', 256);
     actor_label := left(coalesce(actor ->> 'label', actor ->> 'id'), 256);
   else
-    actor_type := 'anonymous';
+    actor_type := case when coalesce(jsonb_typeof(actor), 'null') = 'null' then 'anonymous' else 'unknown' end;
   end if;
   request_id := left(parsed ->> 'request_id', 128);
   tenant_id := left(parsed ->> 'tenant_id', 128);

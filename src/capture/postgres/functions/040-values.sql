@@ -1,28 +1,57 @@
--- How one value is written into the log. The capture functions are compiled from these texts; nothing here runs once a row but
--- capped_value and same_json.
+-- How one value is written into the log. The capture functions are compiled from the texts that value_sql, key_sql, label_sql and
+-- changed_sql give; what runs once a value are the others.
 
--- A value above the cap: its size and digest instead of itself. `value` is its JSON.
-create or replace function daybook.capped_value(value text) returns text
+-- Stands for a value that is too large for the log: its size and digest.
+create or replace function daybook.capped_marker(value bytea) returns text
 language sql immutable strict
 as $$
-  select case
-    when octet_length(value) <= 1048576 then value
-    else format('{"$daybook":"capped","bytes":%s,"sha256":"%s"}', octet_length(value), encode(sha256(convert_to(value, 'UTF8')), 'hex'))
-  end
+  select format('{"$daybook":"capped","bytes":%s,"sha256":"%s"}', octet_length(value), encode(sha256(value), 'hex'))
 $$;
 
--- Whether two JSON texts differ in nothing but white space and the order of keys. False where jsonb can't hold one of them.
+-- The JSON of a text, or the marker where it is larger than a number of bytes. In plpgsql: inlined, the text would be made twice.
+create or replace function daybook.cap_text(value text, max_bytes int) returns text
+language plpgsql stable strict
+as $$
+begin
+  if octet_length(value) <= max_bytes then
+    return to_json(value)::text;
+  end if;
+  return daybook.capped_marker(convert_to(value, getdatabaseencoding()));
+end $$;
+
+-- The same for a text that is JSON already.
+create or replace function daybook.cap_json(value text, max_bytes int) returns text
+language plpgsql stable strict
+as $$
+begin
+  if octet_length(value) <= max_bytes then
+    return value;
+  end if;
+  return daybook.capped_marker(convert_to(value, getdatabaseencoding()));
+end $$;
+
+-- A key as the log's indexes can hold it: a long one is its beginning and its digest.
+create or replace function daybook.cap_key(key text) returns text
+language sql stable
+as $$
+  select case when octet_length(key) <= 1024 then key
+    else left(key, 128) || '...sha256:' || encode(sha256(convert_to(key, getdatabaseencoding())), 'hex') end
+$$;
+
+-- Whether two JSON texts differ in nothing but white space and the order of keys. False where jsonb can't hold one of them. The
+-- lengths tell keys that stand twice, of which jsonb drops one.
 create or replace function daybook.same_json(a text, b text) returns boolean
 language plpgsql immutable
 as $$
 begin
-  return coalesce(a::jsonb::text = b::jsonb::text, false);
+  return coalesce(a::jsonb::text = b::jsonb::text, false)
+    and length(regexp_replace(a, '[[:space:]]', '', 'g')) = length(regexp_replace(b, '[[:space:]]', '', 'g'));
 exception when others then
   return false;
 end $$;
 
--- The built-in type that a column's type stands on, through domains.
-create or replace function daybook.base_type(type oid) returns oid
+-- The type that a column's type stands on, through domains, with the name it has if it is built in.
+create or replace function daybook.base_type(type oid, out id oid, out built_in name, out fixed_length boolean, out element name)
 language sql stable
 as $$
   with recursive up as (
@@ -30,55 +59,76 @@ as $$
     union all
     select t.oid, t.typtype, t.typbasetype from up join pg_type t on up.typtype = 'd' and t.oid = up.typbasetype
   )
-  select oid from up where typtype <> 'd'
+  select t.oid, case when t.oid < 10000 then t.typname end, t.typlen > 0,
+    case when t.oid < 10000 and t.typcategory = 'A' then (select e.typname from pg_type e where e.oid = t.typelem) end
+  from up join pg_type t on t.oid = up.oid where up.typtype <> 'd'
 $$;
 
 -- SQL that gives the JSON text of the value `ref` of a type, null for null. to_json is called on nothing but built-in types:
 -- on others it would run a cast that anybody may have planted. The output function is what is left, through concat().
-create or replace function daybook.value_sql(type oid, ref text) returns text
+create or replace function daybook.value_sql(type oid, ref text, max_bytes int) returns text
 language plpgsql stable
 as $$
 declare
-  base oid := daybook.base_type(type);
-  name text := case when base < 10000 then base::regtype::text end;
-  plain text := case when base = type then ref else format('(%s)::%s', ref, base::regtype) end;
-  element oid := (select t.typelem from pg_type t where t.oid = base and t.typcategory = 'A' and t.oid < 10000);
+  base record := daybook.base_type(type);
+  plain text := case when base.id = type then ref else format('(%s)::%s', ref, format_type(base.id, -1)) end;
 begin
   case
-    when name in ('boolean', 'smallint', 'integer', 'bigint') then
+    when base.built_in in ('bool', 'int2', 'int4', 'int8') then
       return format('(%s)::text', plain);
-    when name in ('uuid', 'time without time zone', 'time with time zone') then
+    when base.built_in in ('uuid', 'time', 'timetz') then
       return format('(''"'' || (%s)::text || ''"'')', plain);
-    when name in ('real', 'double precision', 'numeric', 'date', 'timestamp without time zone', 'timestamp with time zone') then
+    when base.built_in in ('float4', 'float8', 'numeric', 'date', 'timestamp', 'timestamptz') then
       return format('to_json(%s)::text', plain);
-    when name in ('text', 'character varying', 'character') then
-      return format('case when octet_length(%1$s) <= 131072 then to_json(%1$s)::text else daybook.capped_value(to_json(%1$s)::text) end', plain);
-    when name in ('json', 'jsonb') then
-      return format('case when pg_column_size(%1$s) <= 2000 then (%1$s)::text else daybook.capped_value((%1$s)::text) end', plain);
-    when element::regtype::text in ('boolean', 'smallint', 'integer', 'bigint', 'real', 'double precision', 'numeric', 'text', 'character varying',
-        'character', 'uuid', 'date', 'time without time zone', 'timestamp without time zone', 'timestamp with time zone', 'json', 'jsonb') then
-      return format('case when pg_column_size(%1$s) <= 2000 then to_json(%1$s)::text else daybook.capped_value(to_json(%1$s)::text) end', plain);
+    when base.built_in in ('text', 'varchar', 'bpchar') then
+      return format('case when octet_length(%1$s) <= %2$s then to_json(%1$s)::text else daybook.cap_text(%1$s, %2$s) end', plain, max_bytes);
+    when base.built_in in ('json', 'jsonb') then
+      -- A small one needs no look at its text, but a hundred bytes may be a number of a million digits.
+      return format('case when pg_column_size(%1$s) <= 100 then (%1$s)::text else daybook.cap_json((%1$s)::text, %2$s) end', plain, max_bytes);
+    when base.built_in = 'bytea' then
+      -- Before it becomes text, which takes twice the space.
+      return format('case when octet_length(%1$s) <= %2$s then to_json(concat(%1$s))::text else daybook.capped_marker(%1$s) end',
+        plain, max_bytes / 2);
+    when base.element in ('bool', 'int2', 'int4', 'int8', 'float4', 'float8', 'numeric', 'text', 'varchar', 'bpchar', 'uuid', 'date', 'time',
+        'timestamp', 'timestamptz', 'json', 'jsonb') then
+      return format('daybook.cap_json(to_json(%s)::text, %s)', plain, max_bytes);
+    when base.fixed_length or base.built_in in ('inet', 'cidr') then
+      return format('case when num_nulls(%1$s) = 0 then to_json(concat(%1$s))::text end', ref);
     else
       -- num_nulls and not IS NULL: a composite whose fields are all null is not null.
-      return format('case when num_nulls(%1$s) = 0 then daybook.capped_value(to_json(concat(%1$s))::text) end', ref);
+      return format('case when num_nulls(%1$s) = 0 then daybook.cap_text(concat(%1$s), %2$s) end', ref, max_bytes);
   end case;
 end $$;
 
+-- SQL that gives the text of one column of a key.
+create or replace function daybook.key_sql(type oid, ref text) returns text
+language plpgsql stable
+as $$
+begin
+  return format(case when (daybook.base_type(type)).fixed_length then 'concat(%s)' else 'daybook.cap_key(concat(%s))' end, ref);
+end $$;
+
+-- SQL that gives what one column adds to a label, null or empty for nothing.
+create or replace function daybook.label_sql(type oid, ref text) returns text
+language plpgsql stable
+as $$
+begin
+  return format(case when (daybook.base_type(type)).built_in in ('text', 'varchar') then 'left(%s, 256)' else 'concat(%s)' end, ref);
+end $$;
+
 -- SQL that tells whether a value changed. A type's own = is used only where equal means the same text; elsewhere (numeric, json,
--- geometric types, …) the bytes and then the recorded texts decide.
+-- geometric types, ...) the bytes and then the recorded texts decide.
 create or replace function daybook.changed_sql(type oid, collation_id oid, old_ref text, new_ref text) returns text
 language plpgsql stable
 as $$
 declare
-  base oid := daybook.base_type(type);
-  name text := case when base < 10000 then base::regtype::text end;
+  name name := (daybook.base_type(type)).built_in;
   bytes_differ text := format('row(%s)::record operator(pg_catalog.*<>) row(%s)::record', new_ref, old_ref);
 begin
   case
-    when name in ('boolean', 'smallint', 'integer', 'bigint', 'uuid', 'date', 'time without time zone', 'timestamp without time zone',
-        'timestamp with time zone', 'bytea') then
+    when name in ('bool', 'int2', 'int4', 'int8', 'uuid', 'date', 'time', 'timestamp', 'timestamptz', 'bytea') then
       return format('%s is distinct from %s', new_ref, old_ref);
-    when name in ('text', 'character varying') then
+    when name in ('text', 'varchar') then
       -- Another collation may call two texts equal that are not.
       if (select collisdeterministic from pg_collation where oid = collation_id) then
         return format('%s is distinct from %s', new_ref, old_ref);

@@ -48,15 +48,24 @@ declare
   tracked daybook.tracked_table;
   unknown text;
 begin
-  select c.relkind, c.relpersistence, c.relname, s.nspname into class
+  select c.oid, c.relkind, c.relpersistence, c.relname, s.nspname into class
     from pg_class c join pg_namespace s on s.oid = c.relnamespace where c.oid = relation;
   if class.nspname in ('daybook', 'pg_catalog', 'information_schema', 'pg_toast') then
     raise exception using errcode = 'YD003', message = format('%s can''t be tracked: it is a table of %s itself.', relation,
       case class.nspname when 'daybook' then 'Daybook' else 'PostgreSQL' end), hint = 'Track the tables of your application.';
   elsif class.relpersistence = 't' or class.relkind not in ('r', 'p') then
     raise exception using errcode = 'YD003', message = format('%s can''t be tracked: it is a %s.', relation,
-      case when class.relpersistence = 't' then 'temporary table' when class.relkind = 'v' then 'view' when class.relkind = 'm' then 'materialized view' else 'foreign table' end),
+      case when class.relpersistence = 't' then 'temporary table' when class.relkind = 'v' then 'view' when class.relkind = 'm' then 'materialized view'
+        when class.relkind = 'f' then 'foreign table' else 'relation of another kind' end),
       hint = 'Track the tables that it reads from.';
+  end if;
+  select t.relation::text into unknown
+  from daybook.tracked_table t
+  where t.relation <> class.oid and (t.relation in (select relid from pg_partition_ancestors(class.oid))
+    or class.oid in (select relid from pg_partition_ancestors(t.relation)));
+  if unknown is not null then
+    raise exception using errcode = 'YD003', message = format('%s can''t be tracked beside %s: one is a partition of the other.', relation, unknown),
+      hint = 'A partitioned table is tracked with all its partitions: untrack the partition.';
   end if;
 
   select string_agg(distinct quote_ident(c), ', ') into unknown
@@ -76,6 +85,10 @@ begin
     raise exception using errcode = 'YD003', message = format('%s: a link has two columns, and is either a permission or a plain link.', relation),
       hint = 'Give permission_to with permission_grants, or link_from with link_to.';
   end if;
+  if length(model) > 256 or cardinality(label_columns) > 16 then
+    raise exception using errcode = 'YD003', message = format('%s: a model''s name has 256 characters at most, a label 16 columns.', relation),
+      hint = 'Choose a shorter name, or fewer columns.';
+  end if;
   if truncate_policy not in ('record', 'refuse') then
     raise exception using errcode = 'YD003', message = format('%s: "%s" is no truncate policy.', relation, left(truncate_policy, 64)),
       hint = 'Use record or refuse.';
@@ -91,7 +104,7 @@ begin
     model = excluded.model, label_columns = excluded.label_columns, include_columns = excluded.include_columns,
     exclude_columns = excluded.exclude_columns, mask_columns = excluded.mask_columns, unmask_columns = excluded.unmask_columns,
     truncate_policy = excluded.truncate_policy, permission_columns = excluded.permission_columns,
-    link_kind = excluded.link_kind, link_from = excluded.link_from, link_to = excluded.link_to
+    link_kind = excluded.link_kind, link_from = excluded.link_from, link_to = excluded.link_to, known_columns = '{}'
   returning t.* into tracked;
 
   select string_agg(quote_ident(c.name), ', ') into unknown
@@ -99,6 +112,18 @@ begin
   if unknown is not null then
     raise exception using errcode = 'YD003', message = format('%s: the label can''t be taken from %s, which is masked.', relation, unknown),
       hint = 'Take the label from another column, or unmask this one.';
+  end if;
+  select string_agg(quote_ident(l.name), ', ') into unknown
+  from unnest(label_columns) l (name) where not exists (select from daybook.tracked_columns(tracked) c where c.name = l.name);
+  if unknown is not null then
+    raise exception using errcode = 'YD003', message = format('%s: the label can''t be taken from %s, which is generated when it is read.', relation, unknown),
+      hint = 'Take the label from the columns that it is made of.';
+  end if;
+  select string_agg(quote_ident(c.name), ', ') into unknown
+  from daybook.tracked_columns(tracked) c where (c.masked or not c.recorded) and c.name in (tracked.link_from, tracked.link_to);
+  if unknown is not null then
+    raise exception using errcode = 'YD003', message = format('%s: %s names an object of a link but is masked or not recorded.', relation, unknown),
+      hint = 'Include it, and unmask it where it is masked because of its name.';
   end if;
   select string_agg(quote_ident(c.name), ', ') into unknown
   from daybook.tracked_columns(tracked) c where not c.recorded and c.name = any (permission_columns);
@@ -150,9 +175,10 @@ begin
   return tracked_id;
 end $$;
 
--- Puts the four triggers on a tracked table and its partitions where they are missing, and gives how many relations were locked for it.
--- A trigger that is there is replaced in one step: there is no moment without it.
-create or replace function daybook.set_triggers(tracked_id int) returns int
+-- Puts the four triggers on a tracked table and its partitions where they are missing, or on one of these, and gives how many were
+-- locked for it. A trigger that is there is replaced in one step: there is no moment without it. Where no lock_timeout is set, it
+-- gives up after 0.2 s, for writers wait as long as it waits.
+create or replace function daybook.set_triggers(tracked_id int, only_on regclass default null) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -160,14 +186,19 @@ declare
   capture text := 'capture_' || tracked_id;
   relation regclass;
   done int := 0;
+  patience text := current_setting('lock_timeout');
 begin
-  for relation in select u.relid from daybook.uncaptured_relations(tracked_id) u loop
+  if patience = '0' then
+    perform set_config('lock_timeout', '200ms', true);
+  end if;
+  for relation in select u.relid from daybook.uncaptured_relations(tracked_id) u where u.relid = coalesce(only_on, u.relid) loop
     execute format('create or replace trigger daybook_insert after insert on %s referencing new table as new_rows for each statement execute function daybook.%I()', relation, capture);
     execute format('create or replace trigger daybook_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function daybook.%I()', relation, capture);
     execute format('create or replace trigger daybook_delete after delete on %s referencing old table as old_rows for each statement execute function daybook.%I()', relation, capture);
     execute format('create or replace trigger daybook_truncate before truncate on %s for each statement execute function daybook.%I()', relation, capture);
     done := done + 1;
   end loop;
+  perform set_config('lock_timeout', patience, true);
   return done;
 end $$;
 
@@ -192,23 +223,46 @@ as $$
 declare
   relation regclass := daybook.find_table(table_name);
   tracked daybook.tracked_table := (select t from daybook.tracked_table t where t.relation = daybook.find_table(table_name));
-  partition regclass;
-  operation text;
 begin
   if tracked.id is null then
     raise exception using errcode = 'YD004', message = format('%s is not tracked.', relation), hint = 'daybook.tracked_table lists the tables that are.';
   end if;
-  for partition in select p.relid from pg_partition_tree(relation) p union select relation loop
-    foreach operation in array array['insert', 'update', 'delete', 'truncate'] loop
-      execute format('drop trigger if exists %I on %s', 'daybook_' || operation, partition);
-    end loop;
-  end loop;
+  perform daybook.drop_triggers(tracked.id);
   perform daybook.drop_capture(tracked.id);
   begin
     execute format('revoke select on %s from daybook_owner', relation);
   exception when insufficient_privilege then
     null;
   end;
+end $$;
+
+-- Where a tracked table's triggers are: on itself, its partitions, and partitions that were detached since.
+create or replace function daybook.captured_relations(tracked_id int) returns table (relid regclass)
+language sql stable
+as $$
+  select distinct g.tgrelid::regclass from pg_trigger g join pg_proc f on f.oid = g.tgfoid
+  where f.pronamespace = 'daybook'::regnamespace and f.proname = 'capture_' || tracked_id
+$$;
+
+-- Takes the triggers off a tracked table and its partitions, or off one of these; its patience is that of set_triggers.
+create or replace function daybook.drop_triggers(tracked_id int, only_on regclass default null) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  relation regclass;
+  operation text;
+  patience text := current_setting('lock_timeout');
+begin
+  if patience = '0' then
+    perform set_config('lock_timeout', '200ms', true);
+  end if;
+  for relation in select c.relid from daybook.captured_relations(tracked_id) c where c.relid = coalesce(only_on, c.relid) loop
+    foreach operation in array array['insert', 'update', 'delete', 'truncate'] loop
+      execute format('drop trigger if exists %I on %s', 'daybook_' || operation, relation);
+    end loop;
+  end loop;
+  perform set_config('lock_timeout', patience, true);
 end $$;
 
 create or replace function daybook.drop_capture(tracked_id int) returns void
@@ -218,4 +272,32 @@ as $$
 begin
   execute format('drop function if exists daybook.%I()', 'capture_' || tracked_id);
   delete from daybook.tracked_table t where t.id = tracked_id;
+end $$;
+
+-- Compiles the capture of tables anew that a change of the schema may concern, and ends that of tables that are gone. `changed` are the
+-- oids of tables and schemas; null is every table.
+create or replace function daybook.follow_changes(changed oid[] default null) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tracked record;
+begin
+  for tracked in
+    select t.id, t.relation, c.oid is null as gone
+    from daybook.tracked_table t left join pg_class c on c.oid = t.relation
+    where changed is null or t.relation = any (changed) or c.relnamespace = any (changed)
+  loop
+    if tracked.gone then
+      perform daybook.drop_capture(tracked.id);
+    else
+      begin
+        perform daybook.compile_capture(tracked.id);
+      exception when sqlstate 'YD003' then
+        update daybook.tracked_table t set link_kind = null, link_from = null, link_to = null where t.id = tracked.id;
+        perform daybook.compile_capture(tracked.id);
+        raise warning 'The links of % are recorded as plain rows from now on: their columns lead to no tracked table any more.', tracked.relation;
+      end;
+    end if;
+  end loop;
 end $$;

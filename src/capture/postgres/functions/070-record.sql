@@ -20,7 +20,7 @@ declare
   details jsonb;
   entry_id bigint;
 begin
-  if action is null or action !~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$' or length(action) > 64 then
+  if action is null or action !~ '^[a-z][a-z0-9_]*([.][a-z[a-z0-9_]*)*$' or length(action) > 64 then
     raise exception using errcode = 'YD005', message = 'The action of an event is lower-case words joined by "." or "_", 64 characters at most.',
       hint = 'Such as invoice.approved.';
   elsif action in ('create', 'update', 'delete', 'truncate', 'purge', 'linked', 'unlinked') then
@@ -48,7 +48,7 @@ begin
   insert into daybook.entry (recorded_at, action, outcome, actor_type, actor_id, ip_address, tenant_id, model, object_id, object_label,
     related_model, related_id, related_label, changes, changed_fields, transaction_id, actor_label, request_id, database_user, context)
   values (clock_timestamp(), record.action, nullif(record.outcome, 'success'), origin.actor_type, origin.actor_id, origin.ip_address, origin.tenant_id,
-    left(record.model, 256), left(record.object_id, 2048), left(record.object_label, 256), left(record.related_model, 256), left(record.related_id, 2048),
+    left(record.model, 256), daybook.cap_key(record.object_id), left(record.object_label, 256), left(record.related_model, 256), daybook.cap_key(record.related_id),
     left(record.related_label, 256), record.changes::text, array(select json_object_keys(record.changes)),
     pg_current_xact_id(), origin.actor_label, origin.request_id, origin.database_user,
     nullif(details, '{}')::text)

@@ -1,8 +1,14 @@
 -- Who may do what. The application's role may run the recording function and keep months ahead; readers may read; nobody else anything.
-revoke all on schema daybook from public;
-grant usage on schema daybook to daybook_writer, daybook_reader;
-revoke all on all tables in schema daybook from public, daybook_writer, daybook_reader;
-revoke all on all sequences in schema daybook from public, daybook_writer, daybook_reader;
-revoke all on all functions in schema daybook from public, daybook_writer, daybook_reader;
+-- Rights are had by membership in these roles: what others were given is taken back, for default privileges may have given it.
+do $$
+begin
+  perform daybook.revoke_others('schema', 'daybook', nspacl, nspowner) from pg_namespace where nspname = 'daybook';
+  perform daybook.revoke_others(case relkind when 'S' then 'sequence' else 'table' end, oid::regclass::text, relacl, relowner)
+    from pg_class where relnamespace = 'daybook'::regnamespace and relkind in ('r', 'p', 'v', 'S');
+  perform daybook.revoke_others('function', oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)), proowner)
+    from pg_proc where pronamespace = 'daybook'::regnamespace and pg_has_role(proowner, 'usage');
+end $$;
+grant usage on schema daybook to daybook_writer, daybook_reader, daybook_follower;
 grant execute on function daybook.record, daybook.ensure_months to daybook_writer;
+grant execute on function daybook.follow_changes to daybook_follower;
 grant select on daybook.entries, daybook.entry, daybook.tracked_table, daybook.migration to daybook_reader;

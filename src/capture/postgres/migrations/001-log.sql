@@ -75,10 +75,9 @@ create table daybook.tracked_table (
   link_kind         text check (link_kind in ('link', 'permission')),
   link_from         text,
   link_to           text,
+  known_columns     jsonb not null default '{}',    -- number -> name when the capture was compiled: a renamed column is found again
   tracked_at        timestamptz not null default now(),
   check (num_nulls(link_kind, link_from, link_to) in (0, 3))
 );
 
 comment on table daybook.tracked_table is 'The tables whose changes are captured, and how. Changed by daybook.track() and daybook.untrack() alone.';
-
-create type daybook.capture_statement as (one_row text, many_rows text);

@@ -1,0 +1,70 @@
+-- Keeps the capture in step with ALTER TABLE and DROP TABLE, and puts it on new partitions. Only a superuser can make event triggers;
+-- without them, run daybook sync after a change of a tracked table.
+--
+-- Event triggers run within everybody's DDL, a superuser's too. So what they run must not be in the hands of daybook_owner, whose
+-- members are no superusers: follow_tables runs as daybook_follower, a role without rights and members, whatever it calls;
+-- follow_partitions runs as the superuser and calls nothing but PostgreSQL itself.
+do $install$
+begin
+  if not (select rolsuper from pg_roles where rolname = current_user) then
+    return;
+  end if;
+
+  create or replace function daybook.follow_tables() returns event_trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+  as $$
+  declare
+    changed oid[];
+  begin
+    if tg_event = 'sql_drop' then
+      changed := array(select objid from pg_event_trigger_dropped_objects() where classid = 'pg_class'::regclass);
+    else
+      changed := array(select objid from pg_event_trigger_ddl_commands() where classid in ('pg_class'::regclass, 'pg_namespace'::regclass));
+    end if;
+    perform daybook.follow_changes(changed);
+  exception when others then
+    raise warning 'Daybook could not follow this change: %', sqlerrm using hint = 'Run daybook sync, or writers of the changed table may fail.';
+  end $$;
+  revoke all on function daybook.follow_tables() from public;
+  alter function daybook.follow_tables() owner to daybook_follower;
+
+  create or replace function daybook.follow_partitions() returns event_trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+  as $$
+  declare
+    partition record;
+    capture name;
+  begin
+    for partition in
+      select t.relid, t.parentrelid
+      from (select distinct pg_partition_root(objid) as root from pg_event_trigger_ddl_commands() where classid = 'pg_class'::regclass) r
+      cross join lateral pg_partition_tree(r.root) t
+      where t.level > 0 and not exists (select from pg_trigger where tgrelid = t.relid and tgname = 'daybook_insert')
+      order by t.level
+    loop
+      capture := (select f.proname from pg_trigger g join pg_proc f on f.oid = g.tgfoid
+        where g.tgrelid = partition.parentrelid and g.tgname = 'daybook_insert' and f.pronamespace = 'daybook'::regnamespace);
+      continue when capture is null;
+      execute format('create or replace trigger daybook_insert after insert on %s referencing new table as new_rows for each statement execute function daybook.%I()', partition.relid, capture);
+      execute format('create or replace trigger daybook_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function daybook.%I()', partition.relid, capture);
+      execute format('create or replace trigger daybook_delete after delete on %s referencing old table as old_rows for each statement execute function daybook.%I()', partition.relid, capture);
+      execute format('create or replace trigger daybook_truncate before truncate on %s for each statement execute function daybook.%I()', partition.relid, capture);
+    end loop;
+  exception when others then
+    raise warning 'Daybook could not capture this partition: %', sqlerrm using hint = 'Run daybook sync, or what is written into it directly is not recorded.';
+  end $$;
+  revoke all on function daybook.follow_partitions() from public;
+
+  if not exists (select from pg_event_trigger where evtname = 'daybook_follow_tables') then
+    create event trigger daybook_follow_tables on ddl_command_end when tag in ('ALTER TABLE', 'ALTER SCHEMA') execute function daybook.follow_tables();
+  end if;
+  if not exists (select from pg_event_trigger where evtname = 'daybook_follow_drops') then
+    create event trigger daybook_follow_drops on sql_drop
+      when tag in ('DROP TABLE', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP OWNED') execute function daybook.follow_tables();
+  end if;
+  if not exists (select from pg_event_trigger where evtname = 'daybook_follow_partitions') then
+    create event trigger daybook_follow_partitions on ddl_command_end when tag in ('CREATE TABLE', 'ALTER TABLE') execute function daybook.follow_partitions();
+  end if;
+end $install$;
