@@ -4,7 +4,7 @@ import type { Tables } from '../../src/core/table.ts'
 const dataFolder = process.env.BACKOFFICE_DATA ?? fileURLToPath(new URL('../../.data/backoffice', import.meta.url))
 
 /** Where the log is: the server that DATABASE_URL names, or the embedded database in the data folder. */
-export const databaseUrl = process.env.DATABASE_URL ?? `pglite:${dataFolder}/database`
+const databaseUrl = process.env.DATABASE_URL ?? `pglite:${dataFolder}/database`
 
 /**
  * What is recorded. Not tracked: `session` (signing in and out are events of their own, and each page view touches

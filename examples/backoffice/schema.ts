@@ -3,8 +3,7 @@ import type { ColumnType, Generated } from 'kysely'
 /** Money and dates travel as text: PostgreSQL's `numeric` and `date` have no exact equal in JavaScript. */
 type Money = ColumnType<string, string | number, string | number>
 
-export const INVOICE_STATUSES = ['draft', 'sent', 'paid', 'void'] as const
-export type InvoiceStatus = (typeof INVOICE_STATUSES)[number]
+export type InvoiceStatus = 'draft' | 'sent' | 'paid' | 'void'
 
 /** The tables of schema `backoffice`, as `migrations/` makes them. */
 export interface Schema {

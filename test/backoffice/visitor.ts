@@ -1,7 +1,7 @@
 import { PASSWORD } from '../../examples/backoffice/seed.ts'
 
 /** What a page answered. */
-export interface Answer {
+interface Answer {
   readonly status: number
   /** Where a redirect leads. */
   readonly location: string | null

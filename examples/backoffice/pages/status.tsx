@@ -2,7 +2,7 @@ import { today } from '../format.ts'
 import type { InvoiceStatus } from '../schema.ts'
 
 /** How an invoice stands, as people say it: one that was sent and not paid in time is overdue. */
-export function standing(invoice: { status: InvoiceStatus; due_on: string }): InvoiceStatus | 'overdue' {
+function standing(invoice: { status: InvoiceStatus; due_on: string }): InvoiceStatus | 'overdue' {
   return invoice.status === 'sent' && invoice.due_on < today() ? 'overdue' : invoice.status
 }
 
