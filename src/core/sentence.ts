@@ -55,9 +55,12 @@ export function describeEntry(entry: Entry): readonly SentencePart[] {
 
 /**
  * What one statement did to many objects, as one sentence: "nightly-prices changed price on 1,204 Products".
- * Undefined where the entries are no creates, updates or deletes of one model.
+ * `count` says how many there are where these are not all. Undefined where the entries are no creates, updates or deletes of one model.
  */
-export function describeStatement(entries: readonly [Entry, ...Entry[]]): readonly SentencePart[] | undefined {
+export function describeStatement(
+  entries: readonly [Entry, ...Entry[]],
+  count = entries.length.toLocaleString('en-US'),
+): readonly SentencePart[] | undefined {
   const [first] = entries
   const verb = ROW_ACTIONS.includes(first.action) ? VERBS[first.action] : undefined
   if (!verb || first.model === null || first.outcome !== 'success') return undefined
@@ -72,14 +75,13 @@ export function describeStatement(entries: readonly [Entry, ...Entry[]]): readon
           text(`${fields.length > 1 ? ` and ${fields.length - 1} more` : ''} on`),
         ]
       : []
-  const objects = `${entries.length.toLocaleString('en-US')} ${pluralName(first.model)}`
   return [
     ...actor(first),
     text(' '),
     { kind: 'verb', text: verb.past, tone: verb.tone },
     ...changed,
     text(' '),
-    { kind: 'object', text: objects },
+    { kind: 'object', text: `${count} ${pluralName(first.model)}` },
   ]
 }
 

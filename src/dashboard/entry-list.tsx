@@ -5,17 +5,25 @@ import { Sentence } from './sentence.tsx'
 import { clockTime, dateOf, dayName, nearDay } from './time.ts'
 
 /** So many entries of one statement, one after the other, are folded into one line. */
-const FOLDED_FROM = 3
+export const FOLDED_FROM = 3
+
+/** A statement that goes on beyond a page: how many entries it has, as text, and where they all are. */
+export interface WholeStatement {
+  readonly count: string
+  readonly href: string
+}
 
 export interface EntryListProps {
   readonly entries: readonly Entry[]
   readonly now: Date
   readonly selected?: string | undefined
   readonly linkTo: (entry: Entry) => string
+  /** Of statements that the page may hold in part, by their ids; absent where statements are not folded. */
+  readonly statements?: ReadonlyMap<string, WholeStatement> | undefined
 }
 
 /** Entries under a heading for each day (UTC), one sentence each. */
-export function EntryList({ entries, now, selected, linkTo }: EntryListProps) {
+export function EntryList({ entries, now, selected, linkTo, statements }: EntryListProps) {
   return (
     <>
       {byDay(entries).map(({ date, of }) => (
@@ -26,7 +34,7 @@ export function EntryList({ entries, now, selected, linkTo }: EntryListProps) {
           </h2>
           <ol>
             {byStatement(of).map((entries) => (
-              <Lines entries={entries} selected={selected} linkTo={linkTo} />
+              <Lines entries={entries} selected={selected} linkTo={linkTo} statements={statements} />
             ))}
           </ol>
         </section>
@@ -35,15 +43,15 @@ export function EntryList({ entries, now, selected, linkTo }: EntryListProps) {
   )
 }
 
-interface LinesProps {
+interface LinesProps extends Pick<EntryListProps, 'selected' | 'linkTo' | 'statements'> {
   readonly entries: Entries
-  readonly selected: string | undefined
-  readonly linkTo: (entry: Entry) => string
 }
 
 /** What one statement did to several objects is one line that unfolds. */
-function Lines({ entries, selected, linkTo }: LinesProps) {
-  const sentence = entries.length < FOLDED_FROM ? undefined : describeStatement(entries)
+function Lines({ entries, selected, linkTo, statements }: LinesProps) {
+  const whole = statements?.get(entries[0].statementId)
+  const folds = statements !== undefined && entries.length >= FOLDED_FROM
+  const sentence = folds ? describeStatement(entries, whole?.count) : undefined
   const rows = entries.map((entry) => <Row entry={entry} href={linkTo(entry)} selected={entry.id === selected} />)
   if (!sentence) return <>{rows}</>
   const [first] = entries
@@ -57,9 +65,14 @@ function Lines({ entries, selected, linkTo }: LinesProps) {
             <Sentence parts={sentence} />
             <small>{['one statement', originLine(first)].filter(Boolean).join(' · ')}</small>
           </span>
-          <span class="tag">×{entries.length}</span>
+          <span class="tag">{whole?.count ?? entries.length}</span>
         </summary>
         <ol>{rows}</ol>
+        {whole && (
+          <p class="note">
+            {entries.length} of {whole.count} are on this page. <a href={whole.href}>Show all of this statement</a>
+          </p>
+        )}
       </details>
     </li>
   )
@@ -120,7 +133,8 @@ function byDay(entries: readonly Entry[]): readonly Day[] {
   return days
 }
 
-function byStatement(entries: Entries): readonly Entries[] {
+/** Entries that one statement made, in runs as they follow each other. */
+export function byStatement(entries: readonly Entry[]): readonly Entries[] {
   const statements: Entries[] = []
   for (const entry of entries) {
     const last = statements.at(-1)

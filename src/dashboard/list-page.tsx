@@ -4,7 +4,7 @@ import { KNOWN_ACTIONS } from '../core/event.ts'
 import { isEmptyFilter, parseFilter } from '../core/filter.ts'
 import type { Count, Page, TrackedName } from '../store/index.ts'
 import { EntryDetail } from './entry-detail.tsx'
-import { EntryList } from './entry-list.tsx'
+import { byStatement, EntryList, FOLDED_FROM, type WholeStatement } from './entry-list.tsx'
 import { parseEntryId } from './entry-page.tsx'
 import { Chips, type Choices, FilterForm, QuickRanges, SearchField } from './filter-form.tsx'
 import { Layout } from './layout.tsx'
@@ -26,14 +26,17 @@ export async function listPage(visit: Visit) {
     return new Response(null, { status: 303, headers: { location: links.list(state) } })
   }
 
+  // Who asks for one statement wants to see its entries.
+  const folds = state.filter.statement === undefined
   const [page, count, choices, open] = await Promise.all([
-    store.page({ ...state, limit: PAGE_SIZE }),
+    store.page({ ...state, limit: PAGE_SIZE, ...(folds && { passStatementsFrom: FOLDED_FROM }) }),
     state.countExactly ? exactCount(visit, state) : store.count(state.filter),
     readChoices(visit),
     state.entry === undefined ? undefined : store.entry(state.entry),
   ])
   const isFirstRun = page.entries.length === 0 && isEmptyFilter(state.filter) && !page.newer && !page.older
   const tracked = isFirstRun ? await store.tracked() : []
+  const statements = folds ? await cutStatements(visit, state, page.entries) : undefined
   const neighbours = open && (await store.neighbours(open.id, state.filter))
   return (
     <Layout links={links} heading="Entries" title={visit.title} viewer={visit.viewer} filter={state.filter} script>
@@ -65,6 +68,7 @@ export async function listPage(visit: Visit) {
               entries={page.entries}
               now={visit.now}
               selected={state.entry}
+              statements={statements}
               linkTo={(entry) => links.list({ ...state, entry: entry.id })}
             />
           )}
@@ -98,6 +102,24 @@ async function readChoices({ store }: Visit): Promise<Choices> {
     store.recentActors(),
   ])
   return { actions, models, actors }
+}
+
+/** The statements with which the page begins and ends, where they are more than the page has of them. */
+async function cutStatements({ store, links }: Visit, { filter }: ListState, entries: readonly Entry[]) {
+  const runs = byStatement(entries)
+  const edges = new Set([runs.at(0), runs.at(-1)].filter((run) => run !== undefined && run.length >= FOLDED_FROM))
+  const cut = new Map<string, WholeStatement>()
+  for (const run of edges) {
+    const statement = run?.[0].statementId ?? ''
+    const within = { ...filter, statement: [statement] }
+    const { count, orMore } = await store.count(within)
+    if (count === run?.length) continue
+    cut.set(statement, {
+      count: `${count.toLocaleString('en-US')}${orMore ? '+' : ''}`,
+      href: links.list({ filter: within }),
+    })
+  }
+  return cut
 }
 
 /** The actions that everybody knows first, in the order of a row's life; the application's own after them. */

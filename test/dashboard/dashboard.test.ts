@@ -234,28 +234,31 @@ describe('the list', () => {
     expect(linkTo(html, 'Older entry')).toBe(`/audit/?model=Invoice&entry=${ids[0]}#e${ids[0]}`)
   })
 
-  test('folds what one statement did to many objects into one line', async () => {
+  test('folds what one statement did to many objects into one line, however many pages it would take', async () => {
+    const recorded_at = '2026-11-23T10:00:00Z'
+    const change = { model: 'Price', changes: { price: [1, 2] }, recorded_at }
+    const [before = ''] = await log.write({ ...change, object_id: 'before' })
     const [first = ''] = await log.write({
-      model: 'Price',
+      ...change,
       object_id: '0',
-      changes: { price: [1, 2] },
       changed_fields: ['price'],
       actor_label: 'nightly-prices',
-      recorded_at: '2026-11-23T10:00:00Z',
     })
-    await log.write(
-      ...[1, 2, 3].map((n) => ({
-        model: 'Price',
-        object_id: String(n),
-        statement_id: first,
-        changes: { price: [n, n + 1] },
-        changed_fields: ['price'],
-        recorded_at: '2026-11-23T10:00:00Z',
-      })),
+    await log.pool.query(
+      `insert into daybook.entry (recorded_at, action, actor_type, model, object_id, statement_id, changes, changed_fields)
+       select $1, 'update', 'user', 'Price', n, $2, '{"price":[1,2]}', '{price}' from generate_series(1, 1203) n`,
+      [recorded_at, first],
     )
     const { html } = await page('/?model=Price')
-    expect(textOf(html)).toContain('nightly-prices changed price on 4 Prices')
-    expect(html.match(/<li id="e/g)).toHaveLength(4)
+    expect(textOf(html)).toContain('nightly-prices changed price on 1,204 Prices')
+    expect(textOf(html)).toContain('50 of 1,204 are on this page')
+    const older = await page(below(linkTo(html, 'Older')))
+    expect([...older.html.matchAll(/<li id="e(\d+)"/g)].map(([, id]) => id)).toEqual([before])
+
+    const all = await page(below(linkTo(html, 'Show all of this statement')))
+    expect(textOf(all.html)).not.toContain('1,204 Prices')
+    expect(all.html.match(/<li id="e/g)).toHaveLength(50)
+    expect(linkTo(all.html, 'Older')).toContain('before=')
     await log.pool.query("delete from daybook.entry where model = 'Price'")
   })
 
