@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { addDemo } from './demo.ts'
 import { describeError } from './describe-error.ts'
 import { addEntries } from './entries.ts'
 import { EXIT, type Outcome } from './exit-code.ts'
@@ -74,6 +75,7 @@ function createProgram(terminal: Terminal, outcome: Outcome): Command {
   addEntries(program, terminal)
   addExport(program, terminal)
   addSeed(program, terminal)
+  addDemo(program, terminal)
   return program
 }
 

@@ -1,5 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +12,7 @@ import { createLoginRole, createTestDatabase, type TestDatabase } from '../datab
 import { type CliResult, runCli } from './run-cli.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const TSCONFIG = fileURLToPath(new URL('../../tsconfig.json', import.meta.url))
 const TSX = import.meta.resolve('tsx')
 
 let database: TestDatabase
@@ -531,7 +534,7 @@ describe('the process', () => {
   const start = (args: readonly string[]) =>
     spawn(process.execPath, ['--import', TSX, MAIN, ...args], {
       cwd: folder,
-      env: { ...process.env, DATABASE_URL: database.url },
+      env: { ...process.env, DATABASE_URL: database.url, TSX_TSCONFIG_PATH: TSCONFIG },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
 
@@ -553,5 +556,39 @@ describe('the process', () => {
   test('the exit code is the one of the command', async () => {
     const child = start(['track', 'nope'])
     expect(await new Promise((resolve) => child.on('close', resolve))).toBe(3)
+  })
+
+  test('B43 the demo lets in the browser that opens its link, once, and nobody else', async () => {
+    const child = start(['demo', '--entries', '60', '--json'])
+    try {
+      const [line] = await once(child.stdout, 'data')
+      const { url } = JSON.parse(line)
+      const page = new URL('/', url)
+      expect(page.hostname).toBe('127.0.0.1')
+      expect((await fetch(page)).status).toBe(401)
+      const opened = await fetch(url, { redirect: 'manual' })
+      expect([opened.status, opened.headers.get('location')]).toEqual([303, '/'])
+      expect((await fetch(url, { redirect: 'manual' })).status).toBe(401)
+      const cookie = opened.headers.getSetCookie()[0]?.split(';')[0] ?? ''
+      const shown = await fetch(page, { headers: { cookie } })
+      expect(shown.status).toBe(200)
+      expect(await shown.text()).toContain('@example.com')
+      expect((await fetch(page, { headers: { cookie: `${cookie}x` } })).status).toBe(401)
+    } finally {
+      child.kill()
+    }
+  })
+
+  test('the demo says which port is in use', async () => {
+    const holder = createServer().listen(0, '127.0.0.1')
+    await once(holder, 'listening')
+    const { port } = holder.address() as AddressInfo
+    try {
+      const { exitCode, stderr } = await daybook('demo', '--port', String(port))
+      expect(exitCode).toBe(3)
+      expect(stderr).toContain(`Port ${port} is in use by another program.`)
+    } finally {
+      holder.close()
+    }
   })
 })
