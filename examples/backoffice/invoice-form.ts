@@ -16,8 +16,9 @@ const MAX_LINES = 50
 
 const invoiceForm = z
   .object({
-    customer_id: requiredText('a customer')
-      .refine((id) => /^[1-9]\d{0,8}$/.test(id), 'Choose a customer.')
+    customer_id: z
+      .string({ error: 'Choose a customer.' })
+      .refine((id) => rowId(id) !== undefined, 'Choose a customer.')
       .transform(Number),
     issued_on: day('the day of issue'),
     due_on: day('the day when it is due'),

@@ -14,7 +14,11 @@ export async function refuse(error: unknown, res: Response, { daybook }: Service
   if (error instanceof Forbidden) {
     // Being refused is worth knowing, too.
     await daybook.record({ action: 'access.denied', outcome: 'denied', extra: { right: error.right } })
-    return page(403, 'Not for you', 'Your roles don’t include this. A superuser can grant you one that does.')
+    return page(
+      403,
+      'Your account may not do this',
+      'Your roles don’t include this. A superuser can grant you one that does.',
+    )
   }
   if (error instanceof NotFound) {
     return page(404, 'Not found', 'There is nothing at this address. It may have been deleted.')
