@@ -95,9 +95,10 @@ const ROLES = ['viewer', 'clerk', 'accountant', 'manager', 'admin']
 const TRIED_NAMES = ['admin', 'root', 'test', 'administrator', 'info@example.com']
 
 /** How busy each hour of a working day is, UTC, from midnight on. */
-const WORKDAY = [0.2, 0.2, 3, 0.2, 0.2, 0.3, 1.5, 3, 9, 12, 13, 11, 6, 9, 12, 11, 8, 4, 1.5, 0.8, 0.5, 0.4, 0.3, 0.2]
+const WORKDAY = [0.2, 0.2, 25, 0.2, 0.2, 0.3, 1.5, 3, 9, 12, 13, 11, 6, 9, 12, 11, 8, 4, 1.5, 0.8, 0.5, 0.4, 0.3, 0.2]
 const WEEKEND = [
-  0.2, 0.2, 3, 0.2, 0.1, 0.1, 0.3, 0.3, 0.6, 0.8, 0.8, 0.6, 0.5, 0.6, 0.6, 0.5, 0.4, 0.3, 0.3, 0.2, 0.2, 0.2, 0.2, 0.2,
+  0.2, 0.2, 0.2, 0.2, 0.1, 0.1, 0.3, 0.3, 0.6, 0.8, 0.8, 0.6, 0.5, 0.6, 0.6, 0.5, 0.4, 0.3, 0.3, 0.2, 0.2, 0.2, 0.2,
+  0.2,
 ]
 
 /**
@@ -156,6 +157,8 @@ class Office {
   #invoiceCount = 0
   #lineCount = 0
   #now = 0
+  /** Rows that a bulk change may have: as many as the hour is to have entries, so that none takes away those of the days after. */
+  #mostRows = 0
 
   constructor(seed: number) {
     this.#random = createRandom(seed)
@@ -185,6 +188,7 @@ class Office {
   *workAnHour(start: number, quota: number): Generator<SampleStatement> {
     const hour = new Date(start).getUTCHours()
     if (hour === 0) this.#signedIn.clear()
+    this.#mostRows = Math.max(3, quota)
     for (let left = quota; left > 0; ) {
       const passed = (quota - left + this.#random()) / quota
       this.#now = Math.max(this.#now + 1, start + Math.floor(passed * HOUR_MS))
@@ -376,7 +380,7 @@ class Office {
 
   #changePrices(): Deed {
     const from = this.#whole(0, this.#products.length - 1)
-    const products = [...this.#products.slice(from), ...this.#products.slice(0, from)].slice(0, this.#whole(20, 120))
+    const products = [...this.#products.slice(from), ...this.#products.slice(0, from)].slice(0, this.#bulk(20, 120))
     return this.#changeProducts(products, (product) => {
       product.priceCents = Math.round(product.priceCents * (0.97 + this.#random() * 0.07)) + 1
     })
@@ -384,7 +388,7 @@ class Office {
 
   #importStock(): Deed {
     const from = this.#whole(0, this.#products.length - 30)
-    return this.#changeProducts(this.#products.slice(from, from + 30), (product) => {
+    return this.#changeProducts(this.#products.slice(from, from + this.#bulk(10, 30)), (product) => {
       product.stock += this.#whole(1, 60)
     })
   }
@@ -414,7 +418,7 @@ class Office {
   }
 
   #markOverdue(): Deed {
-    const late = this.#invoices.filter(({ status }) => status === 'sent').slice(0, this.#whole(1, 25))
+    const late = this.#invoices.filter(({ status }) => status === 'sent').slice(0, this.#bulk(1, 25))
     if (late.length === 0) return this.#importStock()
     const rows = late.map((invoice) => {
       invoice.status = 'overdue'
@@ -479,6 +483,10 @@ class Office {
 
   #whole(least: number, most: number): number {
     return least + Math.floor(this.#random() * (most - least + 1))
+  }
+
+  #bulk(least: number, most: number): number {
+    return Math.min(this.#whole(least, most), this.#mostRows)
   }
 
   #hex(length: number): string {
