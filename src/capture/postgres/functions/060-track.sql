@@ -48,6 +48,8 @@ declare
   tracked daybook.tracked_table;
   unknown text;
 begin
+  -- Two callers at once would stumble over the rights and functions that both change.
+  perform pg_advisory_xact_lock(hashtextextended('daybook.configure_table', 0));
   select c.oid, c.relkind, c.relpersistence, c.relname, s.nspname into class
     from pg_class c join pg_namespace s on s.oid = c.relnamespace where c.oid = relation;
   if class.nspname in ('daybook', 'pg_catalog', 'information_schema', 'pg_toast') then
@@ -137,8 +139,12 @@ begin
 
   -- Labels and the count of a truncated table are read by the log's owner. Where these rights can't be given, entries go without.
   begin
-    execute format('grant usage on schema %I to daybook_owner', class.nspname);
-    execute format('grant select on %s to daybook_owner', relation);
+    if not has_schema_privilege('daybook_owner', class.nspname, 'usage') then
+      execute format('grant usage on schema %I to daybook_owner', class.nspname);
+    end if;
+    if not has_table_privilege('daybook_owner', class.oid, 'select') then
+      execute format('grant select on %s to daybook_owner', relation);
+    end if;
   exception when insufficient_privilege then
     raise notice 'Daybook may not read %: labels of linked objects are left out, and truncated rows are estimated.', relation;
   end;
@@ -204,7 +210,8 @@ end $$;
 
 -- The tracked table and its partitions, as far as one of the four triggers is missing or switched off there.
 create or replace function daybook.uncaptured_relations(tracked_id int) returns table (relid regclass)
-language sql stable
+language sql stable rows 1
+set search_path = pg_catalog, pg_temp
 as $$
   select r.relid
   from daybook.tracked_table t
@@ -238,7 +245,8 @@ end $$;
 
 -- Where a tracked table's triggers are: on itself, its partitions, and partitions that were detached since.
 create or replace function daybook.captured_relations(tracked_id int) returns table (relid regclass)
-language sql stable
+language sql stable rows 1
+set search_path = pg_catalog, pg_temp
 as $$
   select distinct g.tgrelid::regclass from pg_trigger g join pg_proc f on f.oid = g.tgfoid
   where f.pronamespace = 'daybook'::regnamespace and f.proname = 'capture_' || tracked_id
