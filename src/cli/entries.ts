@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
+import { byStatement, FOLDED_FROM, type StatementRun } from '../core/by-statement.ts'
 import { type Cursor, parseCursor } from '../core/cursor.ts'
 import type { Entry } from '../core/entry.ts'
 import { writeEntryJson } from '../core/entry-json.ts'
 import { type Filter, isEmptyFilter } from '../core/filter.ts'
 import { createStore, type Store } from '../store/index.ts'
-import { coloured, dayHeading, entryLines, plain } from './entry-lines.ts'
+import { coloured, dayHeading, entryLines, plain, statementLines } from './entry-lines.ts'
 import { addFilterFlags, type FilterFlags, readFilter } from './filter-flags.ts'
 import { wholeNumber } from './flags.ts'
 import { type Terminal, write } from './terminal.ts'
@@ -14,11 +15,13 @@ interface EntriesOptions extends GlobalOptions, FilterFlags {
   readonly limit: number
   readonly before?: string
   readonly after?: string
+  readonly unfold?: true
 }
 
 const EXAMPLES = `
 The words of the filter are those of the dashboard's address: what stands there
-behind the question mark can be given here as flags.
+behind the question mark can be given here as flags. What one statement did to
+many rows is one line: --statement or --unfold shows its entries.
 
 Examples
   $ daybook entries --object 2026-0117                 who changed this invoice?
@@ -27,7 +30,8 @@ Examples
   $ daybook entries --json --limit 1000 | jq -r .actor_label | sort | uniq -c
 `
 
-const PAGE = 500
+/** Entries that are read at once. */
+const PAGE = 200
 
 /** `daybook entries`: read the log. */
 export function addEntries(program: Command, terminal: Terminal): void {
@@ -36,7 +40,8 @@ export function addEntries(program: Command, terminal: Terminal): void {
       .command('entries')
       .description('print entries of the log, newest first; with --json, one JSON object a line'),
   )
-    .option('--limit <number>', 'entries at most', wholeNumber(1, 10_000_000), 50)
+    .option('--unfold', 'print every entry of a statement')
+    .option('--limit <number>', 'entries at most; a folded statement counts as one', wholeNumber(1, 10_000_000), 50)
     .option('--before <id>', 'only entries older than this one')
     .option('--after <id>', 'only entries newer than this one')
     .addHelpText('after', EXAMPLES)
@@ -45,8 +50,10 @@ export function addEntries(program: Command, terminal: Terminal): void {
       const filter = readFilter(options)
       const cursor = readCursor(options)
       await withDatabase(terminal, options, async (database) => {
-        const pages = readPages(createStore(database), filter, cursor, options.limit)
-        await (options.json ? printJson(terminal, pages) : printText(terminal, pages, filter))
+        const store = createStore(database)
+        const folds = !options.json && !options.unfold && filter.statement === undefined
+        const pages = readPages(store, { filter, start: cursor, limit: options.limit, folds })
+        await (options.json ? printJson(terminal, pages) : printText(terminal, pages, store, filter))
       })
     })
 }
@@ -58,49 +65,84 @@ function readCursor({ before, after }: EntriesOptions): Cursor {
   return parseCursor(params)
 }
 
-interface PrintedPage {
-  readonly entries: readonly Entry[]
+interface Reading {
+  readonly filter: Filter
+  readonly start: Cursor
+  readonly limit: number
+  readonly folds: boolean
+}
+
+interface RunPage {
+  /** Entries that are shown as one. */
+  readonly runs: readonly StatementRun[]
   /** There are entries in the filter that are older than the last one. */
   readonly more: boolean
 }
 
-async function* readPages(store: Store, filter: Filter, start: Cursor, limit: number): AsyncGenerator<PrintedPage> {
+async function* readPages(store: Store, { filter, start, limit, folds }: Reading): AsyncGenerator<RunPage> {
   const { after } = start
   let cursor: Cursor | undefined = start
+  let folded: string | undefined
   for (let left = limit; cursor && left > 0; ) {
-    const page = await store.page({ filter, ...cursor, limit: Math.min(left, PAGE) })
+    const page = await store.page({
+      filter,
+      ...cursor,
+      limit: folds ? PAGE : Math.min(left, PAGE),
+      ...(folds && { passStatementsFrom: FOLDED_FROM }),
+    })
     // The page after an entry is filled up with older ones where fewer are newer.
     const entries = after === undefined ? page.entries : page.entries.filter(({ id }) => BigInt(id) > BigInt(after))
-    left -= entries.length
-    yield { entries, more: after === undefined && page.older !== undefined }
+    const found = byStatement(entries)
+      // What is left of a statement that stands at the end of the page before.
+      .filter(([{ statementId }]) => statementId !== folded)
+      .flatMap((run) => (folds && run.length >= FOLDED_FROM ? [run] : run.map(alone)))
+    const runs = found.slice(0, left)
+    left -= runs.length
+    yield { runs, more: runs.length < found.length || (after === undefined && page.older !== undefined) }
+    const last = runs.at(-1)
+    if (last && last.length > 1) folded = last[0].statementId
     cursor = after === undefined ? page.older : undefined
   }
 }
 
-async function printJson(terminal: Terminal, pages: AsyncIterable<PrintedPage>): Promise<void> {
-  for await (const { entries } of pages) {
-    if (entries.length > 0) await write(terminal, entries.map((entry) => `${writeEntryJson(entry)}\n`).join(''))
+function alone(entry: Entry): StatementRun {
+  return [entry]
+}
+
+async function printJson(terminal: Terminal, pages: AsyncIterable<RunPage>): Promise<void> {
+  for await (const { runs } of pages) {
+    if (runs.length > 0)
+      await write(terminal, runs.flatMap((run) => run.map((entry) => `${writeEntryJson(entry)}\n`)).join(''))
   }
 }
 
-async function printText(terminal: Terminal, pages: AsyncIterable<PrintedPage>, filter: Filter): Promise<void> {
+async function printText(
+  terminal: Terminal,
+  pages: AsyncIterable<RunPage>,
+  store: Store,
+  filter: Filter,
+): Promise<void> {
   const paint = terminal.stdout.isTTY && !terminal.env.NO_COLOR ? coloured : plain
-  let last: Entry | undefined
+  let before: string | undefined
   let day = ''
   let more = false
   for await (const page of pages) {
     const lines: string[] = []
-    for (const entry of page.entries) {
-      const heading = dayHeading(entry.recordedAt)
+    for (const run of page.runs) {
+      const [first] = run
+      const heading = dayHeading(first.recordedAt)
       if (heading !== day) lines.push(...(day === '' ? [] : ['']), paint('bold', heading), '')
       day = heading
-      lines.push(...entryLines(entry, paint))
-      last = entry
+      const isCut = run === page.runs.at(0) || run === page.runs.at(-1)
+      const count = run.length > 1 && isCut ? await countOf(store, filter, first.statementId) : undefined
+      const folded = run.length > 1 ? statementLines(run, count, paint) : undefined
+      lines.push(...(folded ?? run.flatMap((entry) => entryLines(entry, paint))))
+      before = folded ? first.statementId : run.at(-1)?.id
     }
     more = page.more
     if (lines.length > 0) await write(terminal, `${lines.join('\n')}\n`)
   }
-  if (!last) {
+  if (before === undefined) {
     await write(
       terminal,
       isEmptyFilter(filter)
@@ -108,6 +150,12 @@ async function printText(terminal: Terminal, pages: AsyncIterable<PrintedPage>, 
         : 'No entry is in this filter.\n',
     )
   } else if (more) {
-    await write(terminal, `\n${paint('dim', `There are older entries: add --before ${last.id}`)}\n`)
+    await write(terminal, `\n${paint('dim', `There are older entries: add --before ${before}`)}\n`)
   }
+}
+
+/** How many entries of a statement are in the filter: of one at the edge of a page, more than the page has. */
+async function countOf(store: Store, filter: Filter, statementId: string): Promise<string> {
+  const { count, orMore } = await store.count({ ...filter, statement: [statementId] })
+  return `${count.toLocaleString('en-US')}${orMore ? '+' : ''}`
 }

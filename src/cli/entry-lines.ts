@@ -1,6 +1,7 @@
+import type { StatementRun } from '../core/by-statement.ts'
 import { cutText, fieldChanges, showValue } from '../core/changes.ts'
 import type { Entry, JsonValue } from '../core/entry.ts'
-import { describeEntry, type SentencePart, type Tone } from '../core/sentence.ts'
+import { describeEntry, describeStatement, type SentencePart, type Tone } from '../core/sentence.ts'
 
 /** How text is set off on a terminal; without colours it stays as it is. */
 export type Paint = (style: Style, text: string) => string
@@ -41,15 +42,30 @@ export function dayHeading(moment: Date): string {
   return `${day.replace(/^(\w+) /, '$1, ')} (UTC)`
 }
 
+/** What one statement did to several objects, as one sentence; undefined where it can't be said so. `count` is of all its entries. */
+export function statementLines(run: StatementRun, count: string | undefined, paint: Paint): string[] | undefined {
+  const [first] = run
+  const sentence = describeStatement(run, count)
+  return (
+    sentence && [sentenceLine(first, sentence, paint), originLine(first, `--statement ${first.statementId}`, paint)]
+  )
+}
+
 /** An entry as a person reads it: time and sentence, what changed if the sentence can't hold it, and below who it was from where. */
 export function entryLines(entry: Entry, paint: Paint): string[] {
-  const time = entry.recordedAt.toISOString().slice(11, 19)
-  const sentence = describeEntry(entry).map((part) => paintPart(part, paint))
   return [
-    `${time}  ${sentence.join('')}`,
+    sentenceLine(entry, describeEntry(entry), paint),
     ...changeLines(entry, paint),
-    paint('dim', `${INDENT}${printable(originOf(entry).join(' · '))}`),
+    originLine(entry, `#${entry.id}`, paint),
   ]
+}
+
+function sentenceLine(entry: Entry, sentence: readonly SentencePart[], paint: Paint): string {
+  return `${entry.recordedAt.toISOString().slice(11, 19)}  ${sentence.map((part) => paintPart(part, paint)).join('')}`
+}
+
+function originLine(entry: Entry, place: string, paint: Paint): string {
+  return paint('dim', `${INDENT}${printable([...originOf(entry), place].join(' · '))}`)
 }
 
 function paintPart(part: SentencePart, paint: Paint): string {
@@ -104,7 +120,6 @@ function originOf(entry: Entry): string[] {
     ...(route ? [route] : []),
     ...(entry.requestId ? [`request ${entry.requestId}`] : []),
     ...(reason ? [`reason: ${reason}`] : []),
-    `#${entry.id}`,
   ]
 }
 

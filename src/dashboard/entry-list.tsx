@@ -1,11 +1,9 @@
+import { byStatement, FOLDED_FROM, type StatementRun } from '../core/by-statement.ts'
 import type { Entry } from '../core/entry.ts'
 import { actorName, describeEntry, describeStatement } from '../core/sentence.ts'
 import { initials, originLine } from './origin.ts'
 import { Sentence } from './sentence.tsx'
 import { clockTime, dateOf, dayName, nearDay } from './time.ts'
-
-/** So many entries of one statement, one after the other, are folded into one line. */
-export const FOLDED_FROM = 3
 
 /** A statement that goes on beyond a page: how many entries it has, as text, and where they all are. */
 export interface WholeStatement {
@@ -44,7 +42,7 @@ export function EntryList({ entries, now, selected, linkTo, statements }: EntryL
 }
 
 interface LinesProps extends Pick<EntryListProps, 'selected' | 'linkTo' | 'statements'> {
-  readonly entries: Entries
+  readonly entries: StatementRun
 }
 
 /** What one statement did to several objects is one line that unfolds. */
@@ -115,11 +113,9 @@ export function entryNumber(id: string): string {
   return `#${id.replace(/\B(?=(\d{3})+$)/g, '\u2009')}`
 }
 
-type Entries = [Entry, ...Entry[]]
-
 interface Day {
   readonly date: string
-  readonly of: Entries
+  readonly of: [Entry, ...Entry[]]
 }
 
 function byDay(entries: readonly Entry[]): readonly Day[] {
@@ -131,15 +127,4 @@ function byDay(entries: readonly Entry[]): readonly Day[] {
     else days.push({ date, of: [entry] })
   }
   return days
-}
-
-/** Entries that one statement made, in runs as they follow each other. */
-export function byStatement(entries: readonly Entry[]): readonly Entries[] {
-  const statements: Entries[] = []
-  for (const entry of entries) {
-    const last = statements.at(-1)
-    if (last?.[0].statementId === entry.statementId) last.push(entry)
-    else statements.push([entry])
-  }
-  return statements
 }

@@ -412,6 +412,26 @@ describe('reading', () => {
     expect(await ids('--before', '1')).toEqual([])
   })
 
+  test('what one statement did to many rows is one line, which --statement and --unfold open', async () => {
+    await query("insert into customer (name) select 'Customer ' || n from generate_series(1, 700) n")
+    const folded = await fine('entries', '--limit', '2')
+    const sentences = (text: string) =>
+      text
+        .split('\n')
+        .filter((line) => /^\d\d:/.test(line))
+        .map((line) => line.slice(10))
+    expect(sentences(folded)).toEqual([
+      'postgres created 700 Customers',
+      'ada@example.com changed status from open to paid and 1 more on Invoice 2026-0117',
+    ])
+    const statement = /--statement (\d+)/.exec(folded)?.[1] ?? ''
+    expect(sentences(await fine('entries', '--statement', statement, '--limit', '1000'))).toHaveLength(700)
+    expect(sentences(await fine('entries', '--unfold', '--limit', '2'))).toEqual([
+      'postgres created Customer 700 with 4 values',
+      'postgres created Customer 699 with 4 values',
+    ])
+  })
+
   test('nothing found is one sentence, and no line of JSON', async () => {
     expect(await fine('entries', '--actor', 'nobody')).toBe('No entry is in this filter.\n')
     expect(await fine('entries', '--actor', 'nobody', '--json')).toBe('')
