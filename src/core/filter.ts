@@ -141,6 +141,19 @@ export function timeRange(filter: Filter): { readonly from?: string; readonly to
 /** What one value of `actor` asks for. */
 export type ActorQuery = { readonly type: ActorType | 'unknown'; readonly id?: string } | { readonly idOrLabel: string }
 
+/** Whether a value of `actor` asks for one actor by type and id. */
+export function isExactActor(
+  query: ActorQuery,
+): query is { readonly type: ActorType | 'unknown'; readonly id: string } {
+  return 'id' in query
+}
+
+/** Whether a filter has a part that no index answers: entries must be looked at, from the newest back. */
+export function needsSearch(filter: Filter): boolean {
+  const actors = filter.actor?.map(readActor) ?? []
+  return filter.text !== undefined || filter.object !== undefined || !actors.every(isExactActor)
+}
+
 /** Reads one value of `actor`. */
 export function readActor(value: string): ActorQuery {
   const [, type, id] = /^([a-z]+)(?::(.+))?$/s.exec(value) ?? []

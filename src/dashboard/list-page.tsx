@@ -2,7 +2,7 @@ import { byStatement, FOLDED_FROM } from '../core/by-statement.ts'
 import { parseCursor } from '../core/cursor.ts'
 import type { Entry } from '../core/entry.ts'
 import { KNOWN_ACTIONS } from '../core/event.ts'
-import { isEmptyFilter, parseFilter } from '../core/filter.ts'
+import { isEmptyFilter, needsSearch, parseFilter } from '../core/filter.ts'
 import type { Count, Page, TrackedName } from '../store/index.ts'
 import { EntryDetail } from './entry-detail.tsx'
 import { EntryList, type WholeStatement } from './entry-list.tsx'
@@ -29,9 +29,9 @@ export async function listPage(visit: Visit) {
 
   // Who asks for one statement wants to see its entries.
   const folds = state.filter.statement === undefined
-  const [page, count, choices, open] = await Promise.all([
+  const [page, counted, choices, open] = await Promise.all([
     store.page({ ...state, limit: PAGE_SIZE, ...(folds && { passStatementsFrom: FOLDED_FROM }) }),
-    state.countExactly ? exactCount(visit, state) : store.count(state.filter),
+    countOf(visit, state),
     readChoices(visit),
     state.entry === undefined ? undefined : store.entry(state.entry),
   ])
@@ -59,7 +59,7 @@ export async function listPage(visit: Visit) {
           </details>
         )}
         <div class="list">
-          <Summary state={state} count={count} page={page} visit={visit} />
+          <Summary state={state} count={counted ?? countOnPage(page)} page={page} visit={visit} />
           {isFirstRun ? (
             <FirstRun tracked={tracked} />
           ) : page.entries.length === 0 && !page.searchedTo ? (
@@ -92,8 +92,14 @@ function parseState(params: URLSearchParams): ListState {
   }
 }
 
-async function exactCount(visit: Visit, state: ListState): Promise<Count> {
-  return { count: await visit.store.countExactly(state.filter), orMore: false }
+/** How many entries there are; undefined where that would be a second search beside the page's own. */
+async function countOf({ store }: Visit, { filter, countExactly }: ListState): Promise<Count | undefined> {
+  if (countExactly) return { count: await store.countExactly(filter), orMore: false }
+  return needsSearch(filter) ? undefined : store.count(filter)
+}
+
+function countOnPage(page: Page): Count {
+  return { count: page.entries.length, orMore: page.older !== undefined || page.newer !== undefined }
 }
 
 async function readChoices({ store }: Visit): Promise<Choices> {

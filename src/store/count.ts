@@ -1,7 +1,7 @@
 import { type AliasedSelectQueryBuilder, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import type { Filter } from '../core/filter.ts'
-import { build, type Conditions, conditionsOf } from './queries.ts'
+import { build, type Conditions, conditionsOf, type Search, searchPlaces } from './queries.ts'
 import { edgeBeyond, SEARCH_STEP, SEARCH_STEPS } from './scan.ts'
 
 /** How many entries a filter has. */
@@ -14,16 +14,13 @@ export interface Count {
 /** Counts up to a bound; what must be searched, as far back as a page searches. */
 export async function countUpTo(database: Database, filter: Filter, atMost: number): Promise<Count> {
   const conditions = conditionsOf(filter)
-  const { indexed, searched } = conditions
-  if (!searched) {
-    const count = await countOf(database, indexedIds(conditions, atMost + 1))
-    return { count: Math.min(count, atMost), orMore: count > atMost }
-  }
-  const edge = await edgeBeyond(database, indexed, 'older', undefined, SEARCH_STEP * SEARCH_STEPS)
+  const { shared, searched } = conditions
+  const edge =
+    searched && shared && (await edgeBeyond(database, { shared, direction: 'older' }, SEARCH_STEP * SEARCH_STEPS))
+  const ids = searched ? searchedIds(conditions, searched, edge?.id) : indexedIds(conditions, atMost + 1)
   const bounded = build
-    .selectFrom('daybook.entries as v')
-    .select('v.id')
-    .where((eb) => eb.and([indexed(eb), searched(eb), ...(edge ? [eb('v.id', '>=', edge.id)] : [])]))
+    .selectFrom(ids.as('counted'))
+    .select('counted.id')
     .limit(atMost + 1)
   const count = await countOf(database, bounded)
   return { count: Math.min(count, atMost), orMore: count > atMost || edge !== undefined }
@@ -32,10 +29,17 @@ export async function countUpTo(database: Database, filter: Filter, atMost: numb
 /** Counts them all, however long it takes. */
 export async function countExactly(database: Database, filter: Filter): Promise<number> {
   const conditions = conditionsOf(filter)
-  const { indexed, searched } = conditions
-  if (!searched) return countOf(database, indexedIds(conditions))
-  const all = build.selectFrom('daybook.entries as v').where((eb) => eb.and([indexed(eb), searched(eb)]))
-  return countOf(database, all.select('v.id'))
+  const { searched } = conditions
+  return countOf(database, searched ? searchedIds(conditions, searched) : indexedIds(conditions))
+}
+
+/** The ids of a filter for which entries must be looked at, back to an edge. */
+function searchedIds({ indexed, shared }: Conditions, searched: Search, edge?: string): Counted {
+  if (shared) return searchPlaces({ shared, searched, direction: 'older', edge })
+  return build
+    .selectFrom('daybook.entries as v')
+    .where((eb) => eb.and([indexed(eb), searched('v', 'v')]))
+    .select('v.id')
 }
 
 /** The ids of a filter that indexes answer: by statement, where that holds for statements as wholes. */

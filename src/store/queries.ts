@@ -10,7 +10,7 @@ import {
   sql,
 } from 'kysely'
 import type { Outcome } from '../core/event.ts'
-import { type Filter, readActor, timeRange } from '../core/filter.ts'
+import { type ActorQuery, type Filter, isExactActor, readActor, timeRange } from '../core/filter.ts'
 import { ENTRY_COLUMNS, type EntriesView } from './entry-row.ts'
 
 interface Schema {
@@ -35,24 +35,32 @@ export type Condition = Expression<SqlBool>
 
 /**
  * A filter as conditions on `v`: those that an index answers, which hold for `daybook.entry` as for `daybook.entries`, and those
- * for which entries must be looked at one by one, which need the view.
+ * for which entries must be looked at one by one.
  */
 export interface Conditions {
   readonly indexed: (eb: Eb) => Condition
   /** The same, asked of the first entry of a statement for them all. Absent where the entries of a statement may differ in it. */
   readonly shared?: (eb: Eb) => Condition
   /** Absent where the indexes answer it all. */
-  readonly searched?: (eb: Eb) => Condition
+  readonly searched?: Search
 }
 
-interface Rule {
-  readonly indexed: boolean
+/**
+ * What entries must be looked at for, given the alias of an entry and of the first one of its statement, which has the actor's
+ * label for them all. In the view both are `v`.
+ */
+export type Search = (own: string, first: string) => Condition
+
+interface IndexedRule {
+  readonly indexed: true
   /** The entries of one statement may differ in it. */
   readonly own?: true
   readonly build: (eb: Eb) => Condition
   /** What is simpler to ask of the first entry of a statement. */
   readonly buildFirst?: (eb: Eb) => Condition
 }
+
+type Rule = IndexedRule | { readonly indexed: false; readonly search: Search }
 
 /** Which conditions a filter stands for. */
 export function conditionsOf(filter: Filter): Conditions {
@@ -64,8 +72,16 @@ export function conditionsOf(filter: Filter): Conditions {
     ...(!indexed.some((rule) => rule.own) && {
       shared: (eb: Eb) => eb.and(indexed.map((rule) => (rule.buildFirst ?? rule.build)(eb))),
     }),
-    ...(searched.length > 0 && { searched: (eb: Eb) => eb.and(searched.map((rule) => rule.build(eb))) }),
+    ...(searched.length > 0 && { searched: (own, first) => allOf(searched.map((rule) => rule.search(own, first))) }),
   }
+}
+
+function allOf(conditions: readonly Condition[]): Condition {
+  return sql<SqlBool>`(${sql.join(conditions, sql` and `)})`
+}
+
+function anyOf(conditions: readonly Condition[]): Condition {
+  return sql<SqlBool>`(${sql.join(conditions, sql` or `)})`
 }
 
 function* rulesOf(filter: Filter): Generator<Rule> {
@@ -80,24 +96,33 @@ function* rulesOf(filter: Filter): Generator<Rule> {
   if (from !== undefined) yield { indexed: true, build: () => sql<SqlBool>`v.recorded_at >= ${from}::timestamptz` }
   if (to !== undefined) yield { indexed: true, build: () => sql<SqlBool>`v.recorded_at < ${to}::timestamptz` }
   if (filter.object) {
-    const object = filter.object
+    const { object } = filter
     yield {
       indexed: false,
-      build: (eb) =>
-        eb.or(object.flatMap((part) => [eb('v.object_id', '=', part), contains(eb, 'v.object_label', part)])),
+      search: (own) =>
+        anyOf(
+          object.flatMap((part) => [
+            sql<SqlBool>`${sql.ref(`${own}.object_id`)} = ${part}`,
+            contains(`${own}.object_label`, part),
+          ]),
+        ),
     }
   }
   if (filter.text) {
-    const text = filter.text
-    const labels = ['v.object_label', 'v.actor_label', 'v.related_label'] as const
+    const { text } = filter
     yield {
       indexed: false,
-      build: (eb) => eb.or(text.flatMap((part) => labels.map((label) => contains(eb, label, part)))),
+      search: (own, first) =>
+        anyOf(
+          [`${own}.object_label`, `${own}.related_label`, `${first}.actor_label`].flatMap((label) =>
+            text.map((part) => contains(label, part)),
+          ),
+        ),
     }
   }
 }
 
-function oneOf(column: 'v.model' | 'v.object_id', values: readonly string[]): Rule {
+function oneOf(column: 'v.model' | 'v.object_id', values: readonly string[]): IndexedRule {
   // One value as `=` keeps the order of an index on (column, id).
   const [first = '', ...others] = values
   return {
@@ -108,22 +133,26 @@ function oneOf(column: 'v.model' | 'v.object_id', values: readonly string[]): Ru
 
 function actorRule(values: readonly string[]): Rule {
   const queries = values.map(readActor)
-  return {
-    indexed: queries.every((query) => 'id' in query),
-    build: (eb) =>
-      eb.or(
-        queries.map((query) => {
-          if ('idOrLabel' in query) {
-            return eb.or([
-              eb('v.actor_id', '=', query.idOrLabel),
-              eb(eb.fn('lower', ['v.actor_label']), '=', query.idOrLabel.toLowerCase()),
-            ])
-          }
-          const type = eb('v.actor_type', '=', query.type)
-          return query.id === undefined ? type : eb.and([eb('v.actor_id', '=', query.id), type])
-        }),
-      ),
+  if (!queries.every(isExactActor)) {
+    return { indexed: false, search: (own, first) => anyOf(queries.map((query) => isActor(query, own, first))) }
   }
+  return {
+    indexed: true,
+    build: (eb) =>
+      eb.or(queries.map(({ type, id }) => eb.and([eb('v.actor_id', '=', id), eb('v.actor_type', '=', type)]))),
+  }
+}
+
+function isActor(query: ActorQuery, own: string, first: string): Condition {
+  const [type, id, label] = [`${own}.actor_type`, `${own}.actor_id`, `${first}.actor_label`].map((name) =>
+    sql.ref(name),
+  )
+  if ('idOrLabel' in query) {
+    return sql<SqlBool>`(${id} = ${query.idOrLabel} or lower(${label}) = ${query.idOrLabel.toLowerCase()})`
+  }
+  return query.id === undefined
+    ? sql<SqlBool>`${type} = ${query.type}`
+    : sql<SqlBool>`(${id} = ${query.id} and ${type} = ${query.type})`
 }
 
 function actionRule(values: readonly string[]): Rule {
@@ -150,6 +179,7 @@ function outcomeRule(values: readonly Outcome[]): Rule {
     return { indexed: true, build: () => sql<SqlBool>`coalesce(v.outcome, 'success') in (${sql.join(values)})` }
   return {
     indexed: true,
+    buildFirst: (eb) => eb('v.outcome', 'in', values),
     build: () => {
       const failed = build
         .selectFrom('daybook.entry as f')
@@ -200,8 +230,8 @@ function statementsRule(filter: Filter): Rule {
   }
 }
 
-function contains(eb: Eb, column: 'v.object_label' | 'v.actor_label' | 'v.related_label', part: string): Condition {
-  return eb(column, 'ilike', `%${part.replace(/[\\%_]/g, '\\$&')}%`)
+function contains(column: string, part: string): Condition {
+  return sql<SqlBool>`${sql.ref(column)} ilike ${`%${part.replace(/[\\%_]/g, '\\$&')}%`}`
 }
 
 /** Where a page begins: an entry and the statement that it belongs to. */
@@ -254,6 +284,64 @@ export function selectByStatement({ shared, direction, from, limit }: Statements
     .select(ENTRY_COLUMNS)
     .orderBy('v.statement_id', order)
     .orderBy('v.id', order)
+}
+
+export interface SearchQuery extends Omit<StatementsQuery, 'limit'> {
+  readonly searched: Search
+  /** The last statement that is looked at; absent: to the end of the log. */
+  readonly edge?: string | undefined
+}
+
+/** Where the entries are that a search finds in a stretch of statements. */
+export function searchPlaces({ shared, searched, direction, from, edge }: SearchQuery) {
+  const [beyond, upTo, downTo] = direction === 'older' ? (['<', '<=', '>='] as const) : (['>', '>=', '<='] as const)
+  const inStretch = (column: string) =>
+    allOf([
+      sql<SqlBool>`true`,
+      ...(from ? [sql<SqlBool>`${sql.ref(column)} ${sql.raw(upTo)} ${from.statementId}`] : []),
+      ...(edge === undefined ? [] : [sql<SqlBool>`${sql.ref(column)} ${sql.raw(downTo)} ${edge}`]),
+    ])
+  const isLeft = (own: string) =>
+    from
+      ? sql<SqlBool>`(v.id <> ${from.statementId} or ${sql.ref(`${own}.id`)} ${sql.raw(beyond)} ${from.id})`
+      : sql<SqlBool>`true`
+  const first = build
+    .selectFrom('daybook.entry as v')
+    .where('v.statement_id', 'is', null)
+    .where(shared)
+    .where(inStretch('v.id'))
+  const others = first
+    .innerJoin('daybook.entry as o', (join) =>
+      join.onRef('o.statement_id', '=', 'v.id').onRef('o.recorded_at', '=', 'v.recorded_at'),
+    )
+    .where(inStretch('o.statement_id'))
+    .where(searched('o', 'v'))
+    .where(isLeft('o'))
+    .select(['o.id', 'o.recorded_at', 'v.id as first_id'])
+  return first
+    .where(searched('v', 'v'))
+    .where(isLeft('v'))
+    .select(['v.id', 'v.recorded_at', 'v.id as first_id'])
+    .unionAll(others)
+}
+
+/** The entries that a search finds in a stretch of statements, newest or oldest statement first. */
+export function selectSearched(query: SearchQuery, limit: number) {
+  const order = query.direction === 'older' ? 'desc' : 'asc'
+  const places = build
+    .selectFrom(searchPlaces(query).as('f'))
+    .selectAll()
+    .orderBy('f.first_id', order)
+    .orderBy('f.id', order)
+    .limit(limit)
+  return build
+    .selectFrom(places.as('p'))
+    .innerJoin('daybook.entries as v', (join) =>
+      join.onRef('v.id', '=', 'p.id').onRef('v.recorded_at', '=', 'p.recorded_at'),
+    )
+    .select(ENTRY_COLUMNS)
+    .orderBy('p.first_id', order)
+    .orderBy('p.id', order)
 }
 
 /** The entries for which a condition holds, newest or oldest first. */

@@ -1,3 +1,4 @@
+import type { CompiledQuery } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import type { Entry } from '../core/entry.ts'
 import { type EntryRow, readEntry } from './entry-row.ts'
@@ -7,12 +8,15 @@ import {
   type Conditions,
   type Eb,
   type Place,
+  type SearchQuery,
+  type StatementsQuery,
   selectByStatement,
   selectEntries,
+  selectSearched,
 } from './queries.ts'
 
-/** How many entries a search looks at in one step, and how many steps it takes before it says how far it came. */
-export const SEARCH_STEP = 50_000
+/** How many statements a search looks at in one step, and how many steps it takes before it says how far it came. */
+export const SEARCH_STEP = 25_000
 export const SEARCH_STEPS = 4
 
 /** From an entry (exclusive) towards older or newer ones. */
@@ -23,7 +27,7 @@ export interface ScanQuery {
   readonly limit: number
 }
 
-/** What a scan found, in its direction. `edge` is the last entry that it looked at, where it gave up before the end of the log. */
+/** What a scan found, in its direction. `edge` is the first entry of the last statement that it looked at, where it gave up before the end of the log. */
 export interface ScanResult {
   readonly entries: readonly Entry[]
   readonly edge?: Edge
@@ -39,44 +43,49 @@ export interface Edge {
  * of them in steps, so that a rare word never takes longer than a frequent one.
  */
 export async function scan(database: Database, query: ScanQuery): Promise<ScanResult> {
-  const { conditions, direction, limit } = query
+  const { conditions, direction, from, limit } = query
   const { indexed, searched, shared } = conditions
-  if (!searched && shared) return { entries: await selectStatements(database, shared, query) }
-  if (!searched) {
-    const entries = await select(database, (eb) => eb.and([indexed(eb), beyond(eb, direction, query.from)]), query)
-    return { entries }
+  if (shared) {
+    const place = from === undefined ? undefined : await placeOf(database, from)
+    const statements = { shared, direction, from: place }
+    if (searched) return search(database, { ...statements, searched }, limit)
+    return { entries: await run(database, selectByStatement({ ...statements, limit })) }
   }
-  const entries: Entry[] = []
-  let from = query.from
-  for (let step = 0; step < SEARCH_STEPS; step += 1) {
-    const edge = await edgeBeyond(database, indexed, direction, from, SEARCH_STEP)
-    const window = (eb: Eb) =>
-      eb.and([
-        indexed(eb),
-        searched(eb),
-        beyond(eb, direction, from),
-        ...(edge ? [eb('v.id', direction === 'older' ? '>=' : '<=', edge.id)] : []),
-      ])
-    entries.push(...(await select(database, window, { direction, limit: limit - entries.length })))
-    if (entries.length >= limit || !edge) return { entries }
-    if (step === SEARCH_STEPS - 1) return { entries, edge }
-    from = edge.id
-  }
+  // What is left is narrowed to few objects by an index that has every entry.
+  const entries = await run(
+    database,
+    selectEntries(
+      (eb) => eb.and([indexed(eb), beyond(eb, direction, from), ...(searched ? [searched('v', 'v')] : [])]),
+      direction === 'older' ? 'desc' : 'asc',
+    ).limit(limit),
+  )
   return { entries }
 }
 
-/** The entry that is `steps` away, or undefined where the log ends before. */
+async function search(database: Database, query: Omit<SearchQuery, 'edge'>, limit: number): Promise<ScanResult> {
+  const entries: Entry[] = []
+  let { from } = query
+  for (let step = 1; ; step += 1) {
+    const stretch = { ...query, from }
+    const edge = await edgeBeyond(database, stretch, SEARCH_STEP)
+    entries.push(...(await run(database, selectSearched({ ...stretch, edge: edge?.id }, limit - entries.length))))
+    if (entries.length >= limit || !edge) return { entries }
+    if (step === SEARCH_STEPS) return { entries, edge }
+    from = { id: edge.id, statementId: edge.id }
+  }
+}
+
+/** The statement that is `steps` away, by its first entry; undefined where the log ends before. */
 export async function edgeBeyond(
   database: Database,
-  indexed: Conditions['indexed'],
-  direction: 'older' | 'newer',
-  from: string | undefined,
+  { shared, direction, from }: Omit<StatementsQuery, 'limit'>,
   steps: number,
 ): Promise<Edge | undefined> {
   const { sql, parameters } = build
     .selectFrom('daybook.entry as v')
     .select(['v.id', 'v.recorded_at'])
-    .where((eb) => eb.and([indexed(eb), beyond(eb, direction, from)]))
+    .where('v.statement_id', 'is', null)
+    .where((eb) => eb.and([shared(eb), beyond(eb, direction, from?.statementId)]))
     .orderBy('v.id', direction === 'older' ? 'desc' : 'asc')
     .offset(steps - 1)
     .limit(1)
@@ -91,22 +100,6 @@ function beyond(eb: Eb, direction: 'older' | 'newer', id: string | undefined): C
   return eb('v.id', direction === 'older' ? '<' : '>', id)
 }
 
-async function selectStatements(
-  database: Database,
-  shared: NonNullable<Conditions['shared']>,
-  { direction, from, limit }: ScanQuery,
-): Promise<Entry[]> {
-  const place = from === undefined ? undefined : await placeOf(database, from)
-  const { sql, parameters } = selectByStatement({
-    shared,
-    direction,
-    from: place,
-    limit,
-  }).compile()
-  const { rows } = await database.query<EntryRow>(sql, parameters)
-  return rows.map(readEntry)
-}
-
 /** Where an entry stands. One that is gone stands where its id is. */
 async function placeOf(database: Database, id: string): Promise<Place> {
   const { sql, parameters } = build
@@ -118,14 +111,8 @@ async function placeOf(database: Database, id: string): Promise<Place> {
   return { id, statementId: String(rows[0]?.statement_id ?? id) }
 }
 
-async function select(
-  database: Database,
-  condition: (eb: Eb) => Condition,
-  { direction, limit }: Pick<ScanQuery, 'direction' | 'limit'>,
-): Promise<Entry[]> {
-  const { sql, parameters } = selectEntries(condition, direction === 'older' ? 'desc' : 'asc')
-    .limit(limit)
-    .compile()
+async function run(database: Database, query: { compile(): CompiledQuery }): Promise<Entry[]> {
+  const { sql, parameters } = query.compile()
   const { rows } = await database.query<EntryRow>(sql, parameters)
   return rows.map(readEntry)
 }

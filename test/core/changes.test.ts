@@ -130,6 +130,14 @@ describe('JSON text', () => {
     for (const json of ['{"a":1.00,"b":[9007199254740993,-0,1e400]}', '"\\ud800"', '{"__proto__":{"x":1}}', 'null']) {
       expect(writeExactJson(parseExactJson(json))).toBe(json)
     }
+    const digits = fc.stringMatching(/^-?(0|[1-9]\d{0,19})(\.\d{1,19})?([eE][+-]?\d{1,3})?$/)
+    fc.assert(
+      fc.property(fc.array(digits), (numbers) => {
+        const json = `{"n":[${numbers.join(',')}]}`
+        expect(writeExactJson(parseExactJson(json))).toBe(json)
+      }),
+      { numRuns: 2000 },
+    )
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         expect(JSON.parse(writeExactJson(parseExactJson(JSON.stringify(value))))).toEqual(

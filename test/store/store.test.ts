@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fromPgPool } from '../../src/connection/pg.ts'
-import { isExactNumber } from '../../src/core/exact-json.ts'
+import { isExactNumber, writeExactJson } from '../../src/core/exact-json.ts'
 import { type Filter, parseFilter } from '../../src/core/filter.ts'
 import { createStore, readAs } from '../../src/store/index.ts'
 import { SEARCH_STEP, SEARCH_STEPS } from '../../src/store/scan.ts'
@@ -40,13 +40,14 @@ describe('an entry', () => {
     expect(Object.keys(entry?.changes ?? {})).toContain('__proto__')
   })
 
-  test('B15 that is nested deeper than anything can show is still read', async () => {
-    const depth = 4000
+  test.each([400, 700, 4000])('B15 that is nested %i deep is read and can be written', async (depth) => {
     const [id = ''] = await log.write({
-      changes: `{"tree":[null,${'['.repeat(depth)}${']'.repeat(depth)}]}`,
-      changed_fields: ['tree'],
+      changes: `{"tree":[null,${'['.repeat(depth)}${']'.repeat(depth)}],"price":[1.00,${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}]}`,
+      changed_fields: ['tree', 'price'],
     })
-    expect(Object.keys((await log.store.entry(id))?.changes ?? {})).toEqual(['tree'])
+    const entry = await log.store.entry(id)
+    expect(Object.keys(entry?.changes ?? {})).toEqual(['tree', 'price'])
+    expect(writeExactJson(entry)).toContain(depth > 500 ? '"$daybook":"capped"' : '[[[[')
   })
 
   test('that does not exist is undefined', async () => {
