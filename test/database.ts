@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 
 /** A fresh, empty database on the run's server. */
@@ -29,6 +30,21 @@ async function onServer(statement: string): Promise<void> {
   }
 }
 
+/** A pool says that it has ended while its sockets still close: a database that is dropped then would end them with an error. */
+async function connectionsClosed(database: string): Promise<void> {
+  const client = new pg.Client(`${serverUrl()}/postgres`)
+  await client.connect()
+  try {
+    for (let attempt = 0; attempt < 100; attempt += 1) {
+      const { rows } = await client.query('select from pg_stat_activity where datname = $1', [database])
+      if (rows.length === 0) return
+      await setTimeout(20)
+    }
+  } finally {
+    await client.end()
+  }
+}
+
 /** Makes a database; `prefix` helps to tell whose it was. */
 export async function createTestDatabase(prefix = 'test'): Promise<TestDatabase> {
   const name = `${prefix}_${randomBytes(6).toString('hex')}`
@@ -48,6 +64,7 @@ export async function createTestDatabase(prefix = 'test'): Promise<TestDatabase>
     },
     async close() {
       await pool.end()
+      await connectionsClosed(name)
       await onServer(`drop database if exists "${name}" with (force)`)
     },
   }
