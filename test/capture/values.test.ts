@@ -58,7 +58,7 @@ const EDGES: [type: string, value: string, recorded: string][] = [
   ['text', "'None'", '"None"'],
   ['text', "'null'", '"null"'],
   ['text', "E'a\\tb\\n\"c\\\\'", '"a\\tb\\n\\"c\\\\"'],
-  ['text', "'%s %L $1 $body$ ${x}'", '"%s %L $1 $body$ ${x}"'],
+  ['text', "'%s %L $1 $body$ {x}'", '"%s %L $1 $body$ {x}"'],
   ['text', "U&'\\+01F600\\FFFE\\FFFF'", '"😀\ufffe\uffff"'],
   ['varchar(5)', "'abc'", '"abc"'],
   ['char(5)', "'ab'", '"ab   "'],
@@ -195,10 +195,7 @@ describe('every type', () => {
         ['update', ['v']],
       ])
       const shown = (
-        await log.run('select $1::text::' + type + '::text as before, $2::text::' + type + '::text as after', [
-          before,
-          after,
-        ])
+        await log.run(`select $1::text::${type}::text as before, $2::text::${type}::text as after`, [before, after])
       ).rows[0]
       expect(entries[1]?.changes.v).toEqual([shown.before, shown.after])
       expect(entries[1]?.object_label).toBe(shown.after)

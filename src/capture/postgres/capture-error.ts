@@ -40,3 +40,10 @@ const ADVICE: Readonly<Record<string, string>> = {
   '55P03': 'Another transaction holds the table. Try again when it has ended, or allow a longer wait.',
   '42501': 'Run this as the role that owns the table, as a member of daybook_owner, or as a superuser.',
 }
+
+/** The same refusal by the database with an advice that fits what was tried; any other error as it is. */
+export function advisePermission(error: unknown, advice: string): unknown {
+  if (!isDaybookError(error) || error.code !== 'permission_denied' || !isPostgresError(error.cause)) return error
+  const { cause, details } = error
+  return new DaybookError('permission_denied', `${cause.message}. ${advice}`, { cause, details })
+}

@@ -38,19 +38,20 @@ begin
     capture name;
   begin
     for partition in
-      select t.relid, t.parentrelid
+      select t.relid as relation, t.parentrelid as parent
       from (select distinct pg_partition_root(objid) as root from pg_event_trigger_ddl_commands() where classid = 'pg_class'::regclass) r
       cross join lateral pg_partition_tree(r.root) t
       where t.level > 0 and not exists (select from pg_trigger where tgrelid = t.relid and tgname = 'daybook_insert')
       order by t.level
     loop
       capture := (select f.proname from pg_trigger g join pg_proc f on f.oid = g.tgfoid
-        where g.tgrelid = partition.parentrelid and g.tgname = 'daybook_insert' and f.pronamespace = 'daybook'::regnamespace);
+        where g.tgrelid = partition.parent and g.tgname = 'daybook_insert' and f.pronamespace = 'daybook'::regnamespace);
       continue when capture is null;
-      execute format('create or replace trigger daybook_insert after insert on %s referencing new table as new_rows for each statement execute function daybook.%I()', partition.relid, capture);
-      execute format('create or replace trigger daybook_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function daybook.%I()', partition.relid, capture);
-      execute format('create or replace trigger daybook_delete after delete on %s referencing old table as old_rows for each statement execute function daybook.%I()', partition.relid, capture);
-      execute format('create or replace trigger daybook_truncate before truncate on %s for each statement execute function daybook.%I()', partition.relid, capture);
+      execute format('grant select on %s to daybook_owner', partition.relation);
+      execute format('create or replace trigger daybook_insert after insert on %s referencing new table as new_rows for each statement execute function daybook.%I()', partition.relation, capture);
+      execute format('create or replace trigger daybook_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function daybook.%I()', partition.relation, capture);
+      execute format('create or replace trigger daybook_delete after delete on %s referencing old table as old_rows for each statement execute function daybook.%I()', partition.relation, capture);
+      execute format('create or replace trigger daybook_truncate before truncate on %s for each statement execute function daybook.%I()', partition.relation, capture);
     end loop;
   exception when others then
     raise warning 'Daybook could not capture this partition: %', sqlerrm using hint = 'Run daybook sync, or what is written into it directly is not recorded.';

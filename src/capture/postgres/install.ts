@@ -1,5 +1,6 @@
 import type { Database } from '../../connection/database.ts'
 import { DaybookError } from '../../core/errors.ts'
+import { advisePermission } from './capture-error.ts'
 import { type LockRetryOptions, withLockRetry } from './lock-retry.ts'
 import { type Migration, readEventTriggers, readFunctions, readMigrations, readRoles } from './sql-files.ts'
 
@@ -63,8 +64,13 @@ export async function install(
       return { from, to: newest(migrations), months, eventTrigger: rows[0]?.there ?? false }
     },
     retry,
-  )
+  ).catch((error: unknown) => {
+    throw advisePermission(error, ADVICE)
+  })
 }
+
+const ADVICE =
+  'Install as a superuser, or as a role with CREATEROLE that may create schemas in this database; where another database of the server has a log, a superuser must let that role administer daybook_owner, daybook_writer, daybook_reader and daybook_follower.'
 
 const EVENT_TRIGGER_IS_THERE =
   "select exists (select from pg_event_trigger where evtname = 'daybook_follow_tables' and evtenabled in ('O', 'A')) as there"

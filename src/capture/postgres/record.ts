@@ -1,5 +1,5 @@
 import { type AuditEvent, checkEvent } from '../../core/event.ts'
-import { captureError } from './capture-error.ts'
+import { advisePermission, captureError } from './capture-error.ts'
 
 /** Whatever runs one statement with bound values: a `Database`, or a client of `pg`. */
 export interface StatementRunner {
@@ -20,6 +20,8 @@ export async function recordEvent(runner: StatementRunner, event: AuditEvent): P
   try {
     await runner.query('select daybook.record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)', values)
   } catch (error) {
-    throw captureError(error)
+    throw advisePermission(captureError(error), ADVICE)
   }
 }
+
+const ADVICE = 'Only a member of daybook_writer records events. Make the role one with: daybook init --app-role NAME'

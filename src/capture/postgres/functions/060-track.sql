@@ -137,18 +137,6 @@ begin
     raise exception using errcode = 'YD003', message = format('%s: no column is left to record.', relation), hint = 'Exclude fewer columns.';
   end if;
 
-  -- Labels and the count of a truncated table are read by the log's owner. Where these rights can't be given, entries go without.
-  begin
-    if not has_schema_privilege('daybook_owner', class.nspname, 'usage') then
-      execute format('grant usage on schema %I to daybook_owner', class.nspname);
-    end if;
-    if not has_table_privilege('daybook_owner', class.oid, 'select') then
-      execute format('grant select on %s to daybook_owner', relation);
-    end if;
-  exception when insufficient_privilege then
-    raise notice 'Daybook may not read %: labels of linked objects are left out, and truncated rows are estimated.', relation;
-  end;
-
   perform daybook.compile_capture(tracked.id);
   return tracked.id;
 end $$;
@@ -198,6 +186,7 @@ begin
     perform set_config('lock_timeout', '200ms', true);
   end if;
   for relation in select u.relid from daybook.uncaptured_relations(tracked_id) u where u.relid = coalesce(only_on, u.relid) loop
+    perform daybook.allow_reading(relation);
     execute format('create or replace trigger daybook_insert after insert on %s referencing new table as new_rows for each statement execute function daybook.%I()', relation, capture);
     execute format('create or replace trigger daybook_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function daybook.%I()', relation, capture);
     execute format('create or replace trigger daybook_delete after delete on %s referencing old table as old_rows for each statement execute function daybook.%I()', relation, capture);
@@ -206,6 +195,24 @@ begin
   end loop;
   perform set_config('lock_timeout', patience, true);
   return done;
+end $$;
+
+-- Labels and the count of a truncated table are read by the log's owner. Where these rights can't be given, entries go without.
+create or replace function daybook.allow_reading(relation regclass) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  schema regnamespace := (select relnamespace from pg_class where oid = relation);
+begin
+  if not has_schema_privilege('daybook_owner', schema, 'usage') then
+    execute format('grant usage on schema %s to daybook_owner', schema);
+  end if;
+  if not has_table_privilege('daybook_owner', relation, 'select') then
+    execute format('grant select on %s to daybook_owner', relation);
+  end if;
+exception when insufficient_privilege then
+  raise notice 'Daybook may not read %: labels of linked objects are left out, and truncated rows are estimated.', relation;
 end $$;
 
 -- The tracked table and its partitions, as far as one of the four triggers is missing or switched off there.
@@ -236,11 +243,6 @@ begin
   end if;
   perform daybook.drop_triggers(tracked.id);
   perform daybook.drop_capture(tracked.id);
-  begin
-    execute format('revoke select on %s from daybook_owner', relation);
-  exception when insufficient_privilege then
-    null;
-  end;
 end $$;
 
 -- Where a tracked table's triggers are: on itself, its partitions, and partitions that were detached since.
@@ -269,6 +271,7 @@ begin
     foreach operation in array array['insert', 'update', 'delete', 'truncate'] loop
       execute format('drop trigger if exists %I on %s', 'daybook_' || operation, relation);
     end loop;
+    execute format('revoke select on %s from daybook_owner', relation);
   end loop;
   perform set_config('lock_timeout', patience, true);
 end $$;
