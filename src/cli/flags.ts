@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander'
+import { InvalidArgumentError } from 'commander'
 
 /** For an option that can be repeated. */
 export function collect(value: string, before: readonly string[] | undefined): string[] {
@@ -14,11 +14,4 @@ export function wholeNumber(least: number, most: number): (value: string) => num
     }
     return number
   }
-}
-
-/** How long a command goes on trying to get a table that another transaction holds. */
-export function waitOption(): Option {
-  return new Option('--wait <seconds>', 'how long to go on trying behind a long transaction; writers are not held up')
-    .default(600)
-    .argParser(wholeNumber(0, 86_400))
 }

@@ -3,9 +3,10 @@ import { type InstallResult, install, installSql } from '../capture/postgres/ind
 import { collect } from './flags.ts'
 import { loadConfig } from './load-config.ts'
 import { say, type Terminal, write } from './terminal.ts'
-import { type GlobalOptions, withDatabase } from './with-database.ts'
+import { retryFor, type WaitFlags, waitOption } from './wait.ts'
+import { withDatabase } from './with-database.ts'
 
-interface InitOptions extends GlobalOptions {
+interface InitOptions extends WaitFlags {
   readonly appRole?: readonly string[]
   readonly readerRole?: readonly string[]
   readonly sql?: true
@@ -30,6 +31,7 @@ export function addInit(program: Command, terminal: Terminal): void {
     .option('--app-role <name>', 'a role of the application: it may record events; can be repeated', collect)
     .option('--reader-role <name>', 'a role that may read the log; can be repeated', collect)
     .option('--sql', 'print the script for a fresh database instead of running it')
+    .addOption(waitOption())
     .addHelpText('after', EXAMPLES)
     .action(async (_options, command: Command) => {
       const options = command.optsWithGlobals<InitOptions>()
@@ -39,7 +41,10 @@ export function addInit(program: Command, terminal: Terminal): void {
         readerRoles: [...new Set([...(config.readerRoles ?? []), ...(options.readerRole ?? [])])],
       }
       if (options.sql) return write(terminal, installSql(roles))
-      const result = await withDatabase(terminal, options, (database) => install(database, roles), { create: true })
+      const retry = retryFor(terminal, options, 'the log')
+      const result = await withDatabase(terminal, options, (database) => install(database, roles, retry), {
+        create: true,
+      })
       await say(terminal, options.json, { ...result, ...roles }, [
         ...describe(result),
         ...roles.applicationRoles.map((role) => `${role} may record events.`),
@@ -49,7 +54,7 @@ export function addInit(program: Command, terminal: Terminal): void {
     })
 }
 
-function describe({ from, to, months }: InstallResult): string[] {
+function describe({ from, to, months, eventTrigger }: InstallResult): string[] {
   const made = months.map((name) => name.replace(/^entry_(\d{4})_(\d{2})$/, '$1-$2')).join(', ')
   return [
     from === 0
@@ -58,6 +63,11 @@ function describe({ from, to, months }: InstallResult): string[] {
         ? `The log is upgraded from schema version ${from} to ${to}.`
         : `The log is up to date (schema version ${to}).`,
     ...(made === '' ? [] : [`Made room for ${made}.`]),
+    ...(eventTrigger
+      ? []
+      : [
+          'Without a superuser the capture can not follow ALTER TABLE by itself: run daybook sync after a change of tracked columns.',
+        ]),
   ]
 }
 

@@ -2,17 +2,15 @@ import type { Command } from 'commander'
 import { type SyncStep, sync, syncSql } from '../capture/postgres/index.ts'
 import { DaybookError } from '../core/errors.ts'
 import { EXIT, type Outcome } from './exit-code.ts'
-import { waitOption } from './flags.ts'
 import { loadConfig } from './load-config.ts'
 import { say, type Terminal, write } from './terminal.ts'
-import { waiting } from './track.ts'
-import { type GlobalOptions, withDatabase } from './with-database.ts'
+import { retryFor, type WaitFlags, waitOption } from './wait.ts'
+import { withDatabase } from './with-database.ts'
 
-interface SyncFlags extends GlobalOptions {
+interface SyncFlags extends WaitFlags {
   readonly dryRun?: true
   readonly prune?: true
   readonly sql?: true
-  readonly wait: number
 }
 
 const EXAMPLES = `
@@ -59,8 +57,7 @@ export function addSync(program: Command, terminal: Terminal, outcome: Outcome):
         sync(database, tables, {
           dryRun: options.dryRun ?? false,
           prune: options.prune ?? false,
-          waitMs: options.wait * 1000,
-          onWait: () => terminal.stderr.write(waiting('a table', options.wait)),
+          ...retryFor(terminal, options, 'a table'),
         }),
       )
       if (options.dryRun && steps.some(isChange)) outcome.exitCode = EXIT.finding

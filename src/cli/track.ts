@@ -2,17 +2,17 @@ import { type Command, Option } from 'commander'
 import { type TrackedTable, track, trackSql } from '../capture/postgres/index.ts'
 import { DaybookError } from '../core/errors.ts'
 import type { TableOptions } from '../core/table.ts'
-import { collect, waitOption } from './flags.ts'
+import { collect } from './flags.ts'
 import { say, type Terminal, write } from './terminal.ts'
-import { type GlobalOptions, withDatabase } from './with-database.ts'
+import { retryFor, type WaitFlags, waitOption } from './wait.ts'
+import { withDatabase } from './with-database.ts'
 
-interface TrackOptions extends GlobalOptions, Omit<TableOptions, 'permission' | 'link' | 'permissionColumns'> {
+interface TrackOptions extends WaitFlags, Omit<TableOptions, 'permission' | 'link' | 'permissionColumns'> {
   readonly permissionTo?: string
   readonly permissionGrants?: string
   readonly permissionColumn?: readonly string[]
   readonly linkFrom?: string
   readonly linkTo?: string
-  readonly wait: number
   readonly sql?: true
 }
 
@@ -64,18 +64,10 @@ export function addTrack(program: Command, terminal: Terminal): void {
       const tableOptions = readTableOptions(options)
       if (options.sql) return write(terminal, `${trackSql(table, tableOptions)}\n`)
       const tracked = await withDatabase(terminal, options, (database) =>
-        track(database, table, tableOptions, {
-          waitMs: options.wait * 1000,
-          onWait: () => terminal.stderr.write(waiting(table, options.wait)),
-        }),
+        track(database, table, tableOptions, retryFor(terminal, options, table)),
       )
       await say(terminal, options.json, tracked, describe(tracked))
     })
-}
-
-/** What is said once when another transaction holds a table. */
-export function waiting(table: string, seconds: number): string {
-  return `daybook: another transaction holds ${table}; trying for up to ${seconds} s, without holding up its writers.\n`
 }
 
 function readTableOptions(options: TrackOptions): TableOptions {

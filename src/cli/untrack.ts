@@ -1,13 +1,8 @@
 import type { Command } from 'commander'
 import { untrack } from '../capture/postgres/index.ts'
-import { waitOption } from './flags.ts'
 import { say, type Terminal } from './terminal.ts'
-import { waiting } from './track.ts'
-import { type GlobalOptions, withDatabase } from './with-database.ts'
-
-interface UntrackOptions extends GlobalOptions {
-  readonly wait: number
-}
+import { retryFor, type WaitFlags, waitOption } from './wait.ts'
+import { withDatabase } from './with-database.ts'
 
 const EXAMPLES = `
 Example
@@ -23,13 +18,8 @@ export function addUntrack(program: Command, terminal: Terminal): void {
     .addOption(waitOption())
     .addHelpText('after', EXAMPLES)
     .action(async (table: string, _options, command: Command) => {
-      const options = command.optsWithGlobals<UntrackOptions>()
-      await withDatabase(terminal, options, (database) =>
-        untrack(database, table, {
-          waitMs: options.wait * 1000,
-          onWait: () => terminal.stderr.write(waiting(table, options.wait)),
-        }),
-      )
+      const options = command.optsWithGlobals<WaitFlags>()
+      await withDatabase(terminal, options, (database) => untrack(database, table, retryFor(terminal, options, table)))
       await say(terminal, options.json, { table, tracked: false }, [
         `Changes of ${table} are no longer recorded. Its entries stay in the log.`,
       ])

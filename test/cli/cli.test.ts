@@ -186,6 +186,28 @@ describe('init and track', () => {
     expect(await query(`select tgname from pg_trigger where tgrelid = '"Odd Place"."Order"'::regclass`)).toEqual([])
   })
 
+  test('a table that another transaction holds for longer than --wait is left as it was, and that is said', async () => {
+    await query(SHOP)
+    await fine('init')
+    const holder = await database.pool.connect()
+    try {
+      await holder.query('begin; insert into customer (name) values (1)')
+      const { exitCode, stderr } = await daybook('track', 'customer', '--wait', '0')
+      expect(exitCode).toBe(3)
+      expect(stderr).toMatch(/Another transaction holds the table/)
+      expect(await query('select * from daybook.tracked_table')).toEqual([])
+
+      const waiting = daybook('track', 'customer', '--wait', '60')
+      setTimeout(() => holder.query('commit'), 500)
+      expect(await waiting).toMatchObject({
+        exitCode: 0,
+        stderr: expect.stringContaining('another transaction holds customer'),
+      })
+    } finally {
+      holder.release(true)
+    }
+  })
+
   test('what init, track and sync print with --sql does the same in a fresh database', async () => {
     await createLoginRole(database.pool, 'cli_app')
     await writeFile(
@@ -467,7 +489,7 @@ describe('reading', () => {
       database.urlAs('cli_auditor'),
     )
     expect(exitCode).toBe(3)
-    expect(stderr).toContain('permission denied')
+    expect(stderr).toContain('Only a member of daybook_writer records events.')
     expect(await readdir(folder)).toEqual(['audit.csv'])
     expect(await readFile(join(folder, 'audit.csv'), 'utf8')).toBe('before')
   })

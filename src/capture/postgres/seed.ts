@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Database } from '../../connection/database.ts'
 import { DaybookError } from '../../core/errors.ts'
 import { type SampleOptions, type SampleStatement, sampleDays, sampleStatements } from '../../core/sample-statements.ts'
-import { captureError } from './capture-error.ts'
+import { advisePermission, captureError } from './capture-error.ts'
 import { requireInstalled } from './install.ts'
 
 export interface SeedOptions extends SampleOptions {
@@ -12,6 +12,8 @@ export interface SeedOptions extends SampleOptions {
   readonly onProgress?: (written: number) => void
 }
 
+const ADVICE =
+  "Made-up entries are written as the log's owner: run this as a superuser, or as the role that installed the log."
 const BATCH = 4000
 /** Far from the numbers that a young database gives its own transactions. */
 const FIRST_TRANSACTION = 10_000_000_000
@@ -46,7 +48,7 @@ export async function seed(database: Database, options: SeedOptions): Promise<vo
       await transaction.query('analyze daybook.entry')
     })
   } catch (error) {
-    throw captureError(error)
+    throw advisePermission(captureError(error), ADVICE)
   }
 }
 
