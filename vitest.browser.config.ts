@@ -9,6 +9,7 @@ export default mergeConfig(
   defineConfig({
     test: {
       include: ['test/browser/**/*.browser.ts'],
+      globalSetup: ['test/postgres-server.ts'],
       testTimeout: 60_000,
       hookTimeout: 60_000,
       fileParallelism: false,

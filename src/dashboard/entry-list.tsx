@@ -95,7 +95,8 @@ function Row({ entry, href, selected }: { readonly entry: Entry; readonly href: 
 
 /** Whether what was tried came about, where it did not. */
 export function Outcome({ entry }: { readonly entry: Entry }) {
-  return entry.outcome === 'success' ? null : <span class={`outcome ${entry.outcome}`}>{entry.outcome}</span>
+  if (entry.outcome === 'success') return null
+  return <span class={`outcome ${entry.outcome}`}>{entry.outcome === 'failure' ? 'failed' : entry.outcome}</span>
 }
 
 /** The picture of an actor: initials of a person, a square with a word for everything else. */

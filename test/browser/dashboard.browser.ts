@@ -1,0 +1,235 @@
+import { createServer, type Server } from 'node:http'
+import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Authorization } from '../../src/core/authorize.ts'
+import { createDashboard } from '../../src/dashboard/index.ts'
+import { expressDashboard } from '../../src/middleware/express.ts'
+import type { Store } from '../../src/store/index.ts'
+import { createTestLog, type TestLog } from '../store/log.ts'
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+
+let log: TestLog
+let empty: TestLog
+let server: Server
+let browser: Browser
+let base: string
+let newest: string
+
+const STAFF: Authorization = { allow: true, viewer: { id: '2', label: 'staff@example.com' } }
+const CLERK: Authorization = { allow: false, reason: 'forbidden', viewer: { id: '3', label: 'clerk@example.com' } }
+
+function mounted(store: Store, authorization: Authorization) {
+  const dashboard = createDashboard({
+    store,
+    title: 'Back office',
+    authorize: () => authorization,
+    recordAs: async () => {},
+    onError: () => {},
+  })
+  return expressDashboard({ handler: dashboard } as never)
+}
+
+beforeAll(async () => {
+  log = await createTestLog()
+  empty = await createTestLog()
+  await empty.pool.query('create table invoice (id int primary key)')
+  await empty.pool.query("select daybook.configure_table('public.invoice', 'Invoice')")
+  await fill(log)
+  const away = new Proxy({}, { get: () => () => Promise.reject(Object.assign(new Error(), { code: 'ECONNREFUSED' })) })
+  const app = express()
+  app.use('/audit', mounted(log.store, STAFF))
+  app.use('/empty', mounted(empty.store, STAFF))
+  app.use('/refused', mounted(log.store, CLERK))
+  app.use('/away', mounted(away as Store, STAFF))
+  server = createServer(app)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-dev-shm-usage',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+})
+
+afterAll(async () => {
+  await browser?.close()
+  server?.closeAllConnections()
+  server?.close()
+  await log?.close()
+  await empty?.close()
+})
+
+async function fill({ write }: TestLog): Promise<void> {
+  const ada = { actor_id: '7', actor_label: 'ada@example.com', ip_address: '203.0.113.9', request_id: '0193f2c8-7c1e' }
+  const invoice = { ...ada, model: 'Invoice', object_id: '117', object_label: '2024-0117' }
+  const recorded_at = '2026-11-21T02:00:00Z'
+  const price = {
+    recorded_at,
+    model: 'Product',
+    changes: { price: [1, 2] },
+    changed_fields: ['price'],
+    actor_type: 'job',
+  }
+  const [first = ''] = await write({ ...price, object_id: '0', actor_label: 'nightly-prices' })
+  await write(...Array.from({ length: 120 }, (_, n) => ({ ...price, object_id: String(n + 1), statement_id: first })))
+  await write(
+    ...Array.from({ length: 60 }, (_, n) => ({
+      action: 'create',
+      model: 'Customer',
+      object_id: String(n),
+      object_label: `Customer ${n}`,
+    })),
+    { action: 'login', outcome: 'failure', actor_type: 'anonymous', object_label: 'grace@example.com' },
+    { ...invoice, action: 'delete', outcome: 'denied' },
+    { ...invoice, action: 'create', changes: { n: [null, 1], note: [null, ''] }, changed_fields: ['n', 'note'] },
+  )
+  const ids = await write({
+    ...invoice,
+    changes: {
+      status: ['open', 'paid'],
+      notes: ['Due on receipt, call first', 'Due on receipt, paid by transfer'],
+      address: [{ city: 'Helsinki' }, { city: 'Espoo', zip: null }],
+      iban: [{ $daybook: 'masked' }, { $daybook: 'masked' }],
+      reference: ['', 'x'.repeat(400)],
+    },
+    changed_fields: ['status', 'notes', 'address', 'iban', 'reference'],
+    context: '{"route":"PATCH /invoices/:id","database":{"role":"app","address":"10.0.3.4"}}',
+  })
+  newest = ids[0] ?? ''
+}
+
+const PAGES = {
+  list: () => '/audit/',
+  'a filtered list': () => '/audit/?model=Invoice&action=update&actor=ada%40example.com&from=2026-01-01&text=0117',
+  'a list with an open entry': () => `/audit/?entry=${newest}`,
+  'an entry': () => `/audit/entries/${newest}`,
+  'a timeline': () => '/audit/objects/Invoice/117',
+  'an empty result': () => '/audit/?ip=192.0.2.1',
+  'an empty log': () => '/empty/',
+  'a bad filter': () => '/audit/?ip=999.1.1.1',
+  'an unknown entry': () => '/audit/entries/999999999',
+  'a refusal': () => '/refused/',
+  'an unreachable log': () => '/away/',
+}
+
+async function open(path: string, options: BrowserContextOptions = {}): Promise<{ page: Page; complaints: string[] }> {
+  const context = await browser.newContext({ baseURL: base, ...options })
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    // That a page answers with 403 is what it is about.
+    if (message.type() === 'error' && !/status of [45]\d\d/.test(message.text())) complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(error.message))
+  await page.goto(path)
+  return { page, complaints }
+}
+
+async function findings(page: Page): Promise<string[]> {
+  await page.addScriptTag({ path: AXE })
+  const result = await page.evaluate(() => {
+    const { axe } = globalThis as unknown as {
+      axe: { run(): Promise<{ violations: { id: string; nodes: { target: unknown }[] }[] }> }
+    }
+    return axe.run()
+  })
+  return result.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => String(node.target)).join(', ')}`)
+}
+
+describe.each(Object.entries(PAGES))('%s', (_name, path) => {
+  test.each(['light', 'dark'] as const)('has nothing that axe finds, %s', async (colorScheme) => {
+    for (const width of [1440, 390]) {
+      // axe itself is a script that the policy would not let in.
+      const { page } = await open(path(), { colorScheme, viewport: { width, height: 900 }, bypassCSP: true })
+      expect(await findings(page)).toEqual([])
+      await page.context().close()
+    }
+  })
+
+  test.each([1440, 1024, 720, 390, 320])(
+    'fits a window of %i pixels, and its policy stops nothing of it',
+    async (width) => {
+      const { page, complaints } = await open(path(), { viewport: { width, height: 800 } })
+      const beyond = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      )
+      expect(beyond).toBe(0)
+      expect(complaints).toEqual([])
+      await page.context().close()
+    },
+  )
+})
+
+test('without JavaScript it lists, filters, pages, opens and exports', async () => {
+  const { page } = await open('/audit/', { javaScriptEnabled: false, viewport: { width: 1440, height: 900 } })
+  await page.getByRole('link', { name: 'Older →' }).click()
+  await page.getByRole('link', { name: '← Newer' }).click()
+  await page.getByLabel('Invoice', { exact: true }).check()
+  await page.getByLabel('Changed', { exact: true }).check()
+  await page.getByRole('button', { name: 'Apply filters' }).click()
+  expect(new URL(page.url()).search).toBe('?model=Invoice&action=update')
+  await page.getByRole('link', { name: /changed status/ }).click()
+  await page.getByRole('heading', { name: /changed status/ }).waitFor()
+  await page.getByRole('link', { name: 'Timeline of this Invoice' }).click()
+  await page.getByRole('heading', { level: 1, name: 'Invoice 2024-0117' }).waitFor()
+  await page.goBack()
+  await page.getByRole('link', { name: 'Close' }).click()
+  const download = page.waitForEvent('download')
+  await page.getByRole('link', { name: 'Export CSV' }).click()
+  expect((await download).suggestedFilename()).toMatch(/^daybook-.*\.csv$/)
+  await page.context().close()
+})
+
+test('on a narrow screen the filters fold away, and an open entry takes the place of the list', async () => {
+  const { page } = await open('/audit/', { javaScriptEnabled: false, viewport: { width: 390, height: 800 } })
+  expect(await page.getByRole('button', { name: 'Apply filters' }).isVisible()).toBe(false)
+  await page.getByText('Filters', { exact: true }).click()
+  await page.getByLabel('Invoice', { exact: true }).check()
+  await page.getByRole('button', { name: 'Apply filters' }).click()
+  await page.getByRole('link', { name: /changed status/ }).click()
+  await page.getByText('What changed').waitFor()
+  expect(await page.getByRole('link', { name: /changed status/ }).isVisible()).toBe(false)
+  await page.context().close()
+})
+
+test('keys move through the list, open and close, unless they are switched off', async () => {
+  const { page } = await open('/audit/', { viewport: { width: 1440, height: 900 } })
+  await page.keyboard.press('j')
+  await page.keyboard.press('j')
+  await page.keyboard.press('k')
+  await page.keyboard.press('Enter')
+  await page.waitForURL(new RegExp(`entry=${newest}`))
+  await page.keyboard.press('Escape')
+  await page.waitForURL((url) => url.search === '')
+  await page.keyboard.press('/')
+  expect(await page.evaluate(() => document.activeElement?.getAttribute('name'))).toBe('text')
+  await page.keyboard.type('jk/')
+  expect(await page.getByRole('searchbox').inputValue()).toBe('jk/')
+  await page.getByRole('button', { name: 'switch keys off' }).click()
+  await page.keyboard.press('/')
+  expect(await page.evaluate(() => document.activeElement?.getAttribute('name'))).toBeNull()
+  await page.context().close()
+})
+
+test('a folded statement opens to its entries', async () => {
+  const { page } = await open('/audit/?model=Product', {
+    javaScriptEnabled: false,
+    viewport: { width: 1440, height: 900 },
+  })
+  await page.getByText('121 Products').click()
+  await page.getByRole('link', { name: 'Show all of this statement' }).click()
+  expect(await page.locator('a.row').count()).toBe(50)
+  await page.context().close()
+})
