@@ -1,0 +1,16 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { FILTER_PARAMETERS } from '../../src/core/filter.ts'
+import { ROUTES } from '../../src/dashboard/routes.ts'
+
+const page = readFileSync(new URL('../../docs/dashboard.md', import.meta.url), 'utf8')
+
+describe('the page about the dashboard', () => {
+  test.each(FILTER_PARAMETERS.map(({ name }) => name))('names the part of a filter %s', (name) => {
+    expect(page).toMatch(new RegExp(`^\\| .*\`${name}\`.* \\|`, 'm'))
+  })
+
+  test('names every path', () => {
+    for (const path of Object.keys(ROUTES)) expect(page).toContain(`\`${path.replace('/:model/:id', '/:model/:key')}`)
+  })
+})
