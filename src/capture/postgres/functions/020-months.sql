@@ -1,6 +1,6 @@
 -- Makes the partition of one month and gives its name, or null where it is there already. Rows that had fallen into the default
--- partition move into it. It takes no lock that a writer waits for, but for rows of a month that is moved: for these, call it with
--- a lock_timeout and try again.
+-- partition move into it. Only for the month that is being written, which is missing when nobody made it ahead, does it take a lock
+-- that writers wait for; for any other, none. Where no lock_timeout is set, it gives up after 0.2 s: try again.
 create or replace function daybook.make_month(month timestamptz) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -10,17 +10,26 @@ declare
   first timestamptz := date_trunc('month', month);
   next timestamptz := first + interval '1 month';
   partition text := 'entry_' || to_char(first, 'YYYY_MM');
+  patience text := current_setting('lock_timeout');
 begin
   if to_regclass(format('daybook.%I', partition)) is not null then
     return null;
   end if;
+  if patience = '0' then
+    perform set_config('lock_timeout', '200ms', true);
+  end if;
   -- Two callers at once: one makes the month, the other sees it and goes on.
   perform pg_advisory_xact_lock(hashtextextended('daybook.ensure_months', 0));
   if to_regclass(format('daybook.%I', partition)) is not null then
+    perform set_config('lock_timeout', patience, true);
     return null;
   end if;
 
-  -- PARTITION OF would lock the whole log against writers; ATTACH does not.
+  if clock_timestamp() between first - interval '1 day' and next + interval '1 day' then
+    -- A row that is on its way into the default partition while this month is attached would be refused there.
+    lock table only daybook.entry in share row exclusive mode;
+  end if;
+  -- PARTITION OF would lock the whole log against readers and writers; ATTACH does not.
   execute format('create table daybook.%I (like daybook.entry including defaults including constraints)', partition);
   perform daybook.revoke_others('table', format('daybook.%I', partition), c.relacl, c.relowner)
     from pg_class c where c.oid = format('daybook.%I', partition)::regclass;
@@ -31,6 +40,7 @@ begin
     partition, first, next);
   execute format('alter table daybook.entry attach partition daybook.%I for values from (%L) to (%L)', partition, first, next);
   execute format('alter table daybook.%I drop constraint month_bound', partition);
+  perform set_config('lock_timeout', patience, true);
   return partition;
 end $$;
 
