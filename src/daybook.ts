@@ -30,6 +30,8 @@ export interface DaybookOptions {
   readonly authorize?: Authorize
   /** What the dashboard calls the application. Default `Daybook`. */
   readonly title?: string
+  /** Where the application begins, such as `/`: the dashboard leads back there. */
+  readonly home?: string
   /** The model that sign-ins are entries of. Default `User`. */
   readonly userModel?: string
   /** Told of failures in the background, such as months that could not be made. Default: a process warning. */
@@ -65,6 +67,8 @@ export interface Daybook {
   recordLogout(actor: Actor): Promise<void>
   /** Records a failed sign-in with the name that was tried. Never give it what was typed as a secret. */
   recordLoginFailure(attempt: { readonly name: string; readonly reason?: string }): Promise<void>
+  /** Where the application begins, such as `/`: the dashboard leads back there. */
+  readonly home?: string
   /** The model that sign-ins are entries of. */
   readonly userModel: string
   /** Reads the log: lists, timelines, counts. */
@@ -87,7 +91,7 @@ const MONTHS_INTERVAL_MS = 12 * 60 * 60 * 1000
  */
 export function createDaybook(options: DaybookOptions): Daybook {
   checkOptions(options)
-  const { pool, reader, authorize, title, userModel = 'User', onError = warn } = options
+  const { pool, reader, authorize, title, home, userModel = 'User', onError = warn } = options
   const database = fromPgPool(pool)
   const store = createStore(reader ? fromPgPool(reader) : readAs(database))
   const stopMonths = keepMonthsAhead(database, onError)
@@ -98,7 +102,12 @@ export function createDaybook(options: DaybookOptions): Daybook {
 
   const objectOf = ({ id, label }: Actor) => ({ model: userModel, ...(id && { id }), ...(label && { label }) })
   const dashboard: Dashboard | undefined =
-    authorize && createDashboard({ store, authorize, recordAs, ...(title !== undefined && { title }) })
+    authorize &&
+    createDashboard({
+      ...{ store, authorize, recordAs, onError },
+      ...(title !== undefined && { title }),
+      ...(home !== undefined && { home }),
+    })
 
   function recordAs(actor: Actor, event: AuditEvent): Promise<void> {
     return runInContext({ actor }, () => record(event))
@@ -139,7 +148,7 @@ export function createDaybook(options: DaybookOptions): Daybook {
   }
 }
 
-const OPTION_NAMES = new Set(['pool', 'reader', 'authorize', 'title', 'userModel', 'onError'])
+const OPTION_NAMES = new Set(['pool', 'reader', 'authorize', 'title', 'home', 'userModel', 'onError'])
 
 function checkOptions(options: DaybookOptions): void {
   const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name))

@@ -70,6 +70,7 @@ export async function startBackoffice(settings: Settings, report: (sentence: str
       reader: database.auditor,
       authorize,
       title: 'Larkfield',
+      home: '/',
     })
     closers.push(() => daybook.close())
     const secret = await keptSecret(settings.dataFolder, 'signing-secret')

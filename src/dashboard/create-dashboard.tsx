@@ -26,6 +26,8 @@ export interface DashboardOptions {
   readonly recordAs: (actor: Actor, event: AuditEvent) => Promise<unknown>
   /** What the application is called. Default: nothing but Daybook's own name. */
   readonly title?: string
+  /** Where the application begins, such as `/`: its name leads back there. A path, or an address of http or https. */
+  readonly home?: string
   /** Told of errors that a page could only answer with "something went wrong". Default: a process warning. */
   readonly onError?: (error: unknown) => void
 }
@@ -62,14 +64,14 @@ const HEADERS: Readonly<Record<string, string>> = {
  */
 export function createDashboard(options: DashboardOptions): Dashboard {
   checkOptions(options)
-  const { store, authorize, recordAs, title, onError = warn } = options
+  const { store, authorize, recordAs, title, home, onError = warn } = options
   const assets = readAssets()
   const app = createApp()
 
   return async (request, { basePath = '' } = {}) => {
     const url = new URL(request.url)
     const prefix = basePath.replace(/\/+$/, '')
-    const links = createLinks(prefix, assets)
+    const links = createLinks(prefix, assets, home)
     const asset = assets.find(({ name }) => url.pathname === `${prefix}/assets/${name}`)
 
     async function answer(): Promise<Response> {
@@ -169,6 +171,15 @@ function checkOptions(options: DashboardOptions): void {
         { details: { option: name } },
       )
     }
+  }
+  if (options.home !== undefined && !/^(\/(?!\/)|https?:\/\/)/.test(options.home)) {
+    throw new DaybookError(
+      'invalid_option',
+      'createDashboard: home must be a path such as "/" or an address of http or https.',
+      {
+        details: { option: 'home' },
+      },
+    )
   }
 }
 

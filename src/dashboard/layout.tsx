@@ -26,7 +26,8 @@ const VIEWS: readonly (readonly [name: string, filter: Filter])[] = [
 
 /** The frame of every page. */
 export function Layout({ links, heading, title, viewer, filter, script = false, children }: LayoutProps) {
-  const who = [title, viewer && (viewer.label ?? viewer.id)].filter((part) => part !== undefined && part !== '')
+  const name = title || (links.home === undefined ? undefined : 'Back to the application')
+  const reader = viewer && (viewer.label ?? viewer.id)
   const here = filter && writeFilter(filter).toString()
   return html`<!DOCTYPE html>${(
     <html lang="en">
@@ -58,7 +59,13 @@ export function Layout({ links, heading, title, viewer, filter, script = false, 
               ))}
             </nav>
           )}
-          {who.length > 0 && <p class="who">{who.join(' · ')}</p>}
+          {(name || reader) && (
+            <p class="who">
+              {name && links.home !== undefined ? <a href={links.home}>{name}</a> : name}
+              {name && reader && ' · '}
+              {reader}
+            </p>
+          )}
         </header>
         {children}
       </body>

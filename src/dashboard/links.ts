@@ -14,6 +14,8 @@ export interface ListState extends Cursor {
 
 /** Makes the URLs of the dashboard below the prefix where it is mounted. */
 export interface Links {
+  /** Back to the application, where it said where that is. */
+  readonly home: string | undefined
   list(state: ListState): string
   entry(id: string): string
   object(model: string, id: string, cursor?: Cursor): string
@@ -21,8 +23,9 @@ export interface Links {
   asset(file: AssetFile): string
 }
 
-export function createLinks(basePath: string, assets: readonly Asset[]): Links {
+export function createLinks(basePath: string, assets: readonly Asset[], home?: string): Links {
   return {
+    home,
     list: ({ filter, entry, countExactly, ...cursor }) => {
       const params = writeFilter(filter)
       addCursor(params, cursor)

@@ -114,6 +114,15 @@ describe('who may look', () => {
     expect(() => createDashboard(options as never)).toThrow(/authorize must be a function/)
   })
 
+  test('leads back to the application, and to nowhere that is no address of a page', async () => {
+    const options = { store: log.store, recordAs: async () => {}, authorize: () => STAFF }
+    const shown = createDashboard({ ...options, title: 'Larkfield', home: '/desk' })
+    expect(await (await shown(new Request('http://shop.test/'))).text()).toContain('<a href="/desk">Larkfield</a>')
+    for (const home of ['javascript:alert(1)', '//elsewhere.test', 'desk']) {
+      expect(() => createDashboard({ ...options, home })).toThrow(/home must be a path/)
+    }
+  })
+
   const paths = [
     '',
     '/',
