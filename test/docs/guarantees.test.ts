@@ -24,8 +24,9 @@ test('each promise of the guarantees names tests that are there', () => {
 
 /** `B1–B3, B5` as `B1`, `B2`, `B3`, `B5`. */
 function numbers(list: string): string[] {
-  return list.split(',').flatMap((part) => {
-    const [first = 0, last = first] = [...part.matchAll(/B(\d+)/g)].map(([, digits]) => Number(digits))
+  return [...list.matchAll(/B(\d+)(?:–B(\d+))?/g)].flatMap(([, from, to]) => {
+    const first = Number(from)
+    const last = Number(to ?? from)
     return Array.from({ length: last - first + 1 }, (_, step) => `B${first + step}`)
   })
 }
