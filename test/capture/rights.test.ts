@@ -177,7 +177,7 @@ describe("the application's role", () => {
       "'create '",
       "E'create\\n'",
       "'a b'",
-      "'" + 'x'.repeat(65) + "'",
+      `'${'x'.repeat(65)}'`,
       "'invoicexapproved!'",
       "'ok', outcome => 'fine'",
       "'ok', outcome => null",

@@ -138,6 +138,19 @@ describe('a tracked table that changes', () => {
     ])
   })
 
+  it('B14 a change that comes from a parent, a root or a type does not stop writers', async () => {
+    await log.run(`create table parent (id int, a text, b text); create table child (primary key (id)) inherits (parent); create table grandchild () inherits (child);
+      create table root (id int, a text, b text) partition by list (id); create table leaf partition of root default;
+      create type shape as (id int, a text, b text); create table typed_table of shape`)
+    for (const table of ['child', 'grandchild', 'leaf', 'typed_table']) await track(log.database, table)
+    await log.run(`alter table parent drop column a; alter table parent rename b to c; alter table parent add column d int;
+      alter table root drop column a; alter table root rename b to c; alter table root add column d int;
+      alter type shape drop attribute a cascade; alter type shape rename attribute b to c cascade; alter type shape add attribute d int cascade`)
+    for (const table of ['child', 'grandchild', 'leaf', 'typed_table'])
+      await log.run(`insert into ${table} (id, c, d) values (1, 'x', 2)`)
+    expect(await changes()).toEqual(Array.from({ length: 4 }, () => ({ id: [null, 1], c: [null, 'x'], d: [null, 2] })))
+  })
+
   it('B14 a dropped table is forgotten, and its history stays', async () => {
     await log.table('create table doomed (id int primary key); insert into doomed values (1)', 'doomed')
     await log.run('insert into doomed values (2)')

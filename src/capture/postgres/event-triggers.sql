@@ -20,7 +20,16 @@ begin
     if tg_event = 'sql_drop' then
       changed := array(select objid from pg_event_trigger_dropped_objects() where classid = 'pg_class'::regclass);
     else
-      changed := array(select objid from pg_event_trigger_ddl_commands() where classid in ('pg_class'::regclass, 'pg_namespace'::regclass));
+      -- A change goes on to partitions and inheritance children, and from a composite type to the tables that are of it.
+      changed := array(
+        with recursive reached as (
+          select d.objid from pg_event_trigger_ddl_commands() d where d.classid in ('pg_class'::regclass, 'pg_namespace'::regclass)
+          union
+          select c.oid from pg_event_trigger_ddl_commands() d join pg_type t on d.objid in (t.oid, t.typrelid) join pg_class c on c.reloftype = t.oid
+          union
+          select i.inhrelid from reached r join pg_inherits i on i.inhparent = r.objid
+        )
+        select objid from reached);
     end if;
     perform daybook.follow_changes(changed);
   exception when others then
@@ -58,14 +67,11 @@ begin
   end $$;
   revoke all on function daybook.follow_partitions() from public;
 
-  if not exists (select from pg_event_trigger where evtname = 'daybook_follow_tables') then
-    create event trigger daybook_follow_tables on ddl_command_end when tag in ('ALTER TABLE', 'ALTER SCHEMA') execute function daybook.follow_tables();
-  end if;
-  if not exists (select from pg_event_trigger where evtname = 'daybook_follow_drops') then
-    create event trigger daybook_follow_drops on sql_drop
-      when tag in ('DROP TABLE', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP OWNED') execute function daybook.follow_tables();
-  end if;
-  if not exists (select from pg_event_trigger where evtname = 'daybook_follow_partitions') then
-    create event trigger daybook_follow_partitions on ddl_command_end when tag in ('CREATE TABLE', 'ALTER TABLE') execute function daybook.follow_partitions();
-  end if;
+  drop event trigger if exists daybook_follow_tables;
+  drop event trigger if exists daybook_follow_drops;
+  drop event trigger if exists daybook_follow_partitions;
+  create event trigger daybook_follow_tables on ddl_command_end when tag in ('ALTER TABLE', 'ALTER TYPE', 'ALTER SCHEMA') execute function daybook.follow_tables();
+  create event trigger daybook_follow_drops on sql_drop
+    when tag in ('DROP TABLE', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP OWNED') execute function daybook.follow_tables();
+  create event trigger daybook_follow_partitions on ddl_command_end when tag in ('CREATE TABLE', 'ALTER TABLE') execute function daybook.follow_partitions();
 end $install$;
