@@ -1,24 +1,10 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Backoffice, startBackoffice } from '../../examples/backoffice/backoffice.ts'
-
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
-
-/** Chromium as it runs without a display, as any user, and asking nobody on the network for anything. */
-const LAUNCH_FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-dev-shm-usage',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
+import { axeFindings, launchChromium } from './chromium.ts'
 
 let dataFolder: string
 let backoffice: Backoffice
@@ -27,10 +13,7 @@ let browser: Browser
 beforeAll(async () => {
   dataFolder = await mkdtemp(join(tmpdir(), 'backoffice-'))
   backoffice = await startBackoffice({ port: 0, databaseUrl: undefined, dataFolder }, () => {})
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: LAUNCH_FLAGS,
-  })
+  browser = await launchChromium()
 })
 
 afterAll(async () => {
@@ -72,16 +55,7 @@ async function signIn(page: Page, email: string): Promise<void> {
 
 /** Looks for what keeps people out, and for a page that is wider than its window. */
 async function expectAccessible(page: Page): Promise<void> {
-  // Run by the debugger's protocol, which the page's policy does not concern.
-  await page.evaluate(await readFile(AXE, 'utf8'))
-  const findings = await page.evaluate(async () => {
-    const axe = (
-      globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } }
-    ).axe
-    const { violations } = await axe.run()
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)
-  })
-  expect(findings, page.url()).toEqual([])
+  expect(await axeFindings(page), page.url()).toEqual([])
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
   expect(overflow, `${page.url()} is too wide`).toBeLessThanOrEqual(0)
 }

@@ -1,16 +1,14 @@
 import { createServer, type Server } from 'node:http'
-import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Authorization } from '../../src/core/authorize.ts'
 import { createDashboard } from '../../src/dashboard/index.ts'
 import { expressDashboard } from '../../src/middleware/express.ts'
 import type { Store } from '../../src/store/index.ts'
 import { createTestLog, type TestLog } from '../store/log.ts'
-
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+import { axeFindings, launchChromium } from './chromium.ts'
 
 let log: TestLog
 let empty: TestLog
@@ -48,19 +46,7 @@ beforeAll(async () => {
   server = createServer(app)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-dev-shm-usage',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
+  browser = await launchChromium()
 })
 
 afterAll(async () => {
@@ -137,23 +123,11 @@ async function open(path: string, options: BrowserContextOptions = {}): Promise<
   return { page, complaints }
 }
 
-async function findings(page: Page): Promise<string[]> {
-  await page.addScriptTag({ path: AXE })
-  const result = await page.evaluate(() => {
-    const { axe } = globalThis as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; nodes: { target: unknown }[] }[] }> }
-    }
-    return axe.run()
-  })
-  return result.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => String(node.target)).join(', ')}`)
-}
-
 describe.each(Object.entries(PAGES))('%s', (_name, path) => {
   test.each(['light', 'dark'] as const)('has nothing that axe finds, %s', async (colorScheme) => {
     for (const width of [1440, 390]) {
-      // axe itself is a script that the policy would not let in.
-      const { page } = await open(path(), { colorScheme, viewport: { width, height: 900 }, bypassCSP: true })
-      expect(await findings(page)).toEqual([])
+      const { page } = await open(path(), { colorScheme, viewport: { width, height: 900 } })
+      expect(await axeFindings(page)).toEqual([])
       await page.context().close()
     }
   })
