@@ -1,8 +1,5 @@
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
+import axe from 'axe-core'
 import { type Browser, chromium, type Page } from 'playwright-core'
-
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
 /** Chromium as it runs without a display, as any user, and asking nobody on the network for anything. `CHROMIUM` names another one. */
 export function launchChromium(): Promise<Browser> {
@@ -24,12 +21,9 @@ export function launchChromium(): Promise<Browser> {
 /** What axe finds on a page that keeps people out, a line a rule. */
 export async function axeFindings(page: Page): Promise<string[]> {
   // Run by the debugger's protocol, which the page's policy does not concern.
-  await page.evaluate(await readFile(AXE, 'utf8'))
+  await page.evaluate(axe.source)
   return page.evaluate(async () => {
-    const { axe } = globalThis as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> }
-    }
-    const { violations } = await axe.run()
+    const { violations } = await (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run()
     return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)
   })
 }
