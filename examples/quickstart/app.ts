@@ -2,17 +2,11 @@ import { createDaybook } from 'daybook'
 import { createPool } from 'daybook/connection/pg'
 import { expressContext, expressDashboard } from 'daybook/middleware/express'
 import express from 'express'
-import { signedIn } from './sessions.ts'
+import { authorize, signedIn } from './sessions.ts'
 
 const pool = createPool({ connectionString: process.env.DATABASE_URL })
-const daybook = createDaybook({
-  pool,
-  authorize(request) {
-    const viewer = signedIn(request.headers.get('cookie'))
-    if (!viewer) return { allow: false, reason: 'unauthenticated' }
-    return viewer.readsTheLog ? { allow: true, viewer } : { allow: false, reason: 'forbidden' }
-  },
-})
+pool.on('error', (error) => console.error(error.message))
+const daybook = createDaybook({ pool, authorize, home: '/' })
 
 const app = express()
 app.use(expressContext(daybook, { actor: (request) => signedIn(request.headers.cookie) }))

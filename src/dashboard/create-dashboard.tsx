@@ -140,9 +140,13 @@ function pathBelow(prefix: string, path: string): string {
   return path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : '//'
 }
 
+/** Characters that turn the direction of the text after them: a value could pass for another one. */
+const TURNING = /[\u202a-\u202e\u2066-\u2069]/g
+
 async function pageResponse(page: Page, status: number): Promise<Response> {
+  const shown = String(await page).replace(TURNING, (character) => `\\u${character.charCodeAt(0).toString(16)}`)
   const headers = { 'content-type': 'text/html; charset=utf-8', ...(status === 405 && { allow: 'GET, HEAD' }) }
-  return new Response(String(await page), { status, headers })
+  return new Response(shown, { status, headers })
 }
 
 function assetResponse({ body, type, isOpen }: Asset): Response {

@@ -254,6 +254,28 @@ describe('a tracked table that changes', () => {
     ).toEqual([])
   })
 
+  it('a table that changed where nothing follows is told of by a dry run, and captured rightly after sync', async () => {
+    await log.table('create table drifted (id int primary key, a text)', 'drifted')
+    const tables = { drifted: {} }
+    const step = async (dryRun: boolean) =>
+      (await sync(log.database, tables, { dryRun })).find(({ table }) => table === 'public.drifted')?.step
+    const followers = (verb: string) =>
+      log.run(
+        `alter event trigger daybook_follow_tables ${verb}; alter event trigger daybook_follow_partitions ${verb}`,
+      )
+    for (const change of ['rename column a to b', 'add column c int', 'alter column c type text', 'drop column b']) {
+      expect(await step(true)).toBe('unchanged')
+      await followers('disable')
+      await log.run(`alter table drifted ${change}`)
+      await followers('enable')
+      expect(await step(true), change).toBe('change')
+      expect(await step(false), change).toBe('change')
+    }
+    await log.entries()
+    await log.run("insert into drifted values (1, 'x')")
+    expect(await changes()).toEqual([{ id: [null, 1], c: [null, 'x'] }])
+  })
+
   it('changes of tables that are not tracked are left alone', async () => {
     const functions = async () =>
       (await log.run("select p.xmin::text, p.proname from pg_proc p where proname like 'capture%' order by 2")).rows

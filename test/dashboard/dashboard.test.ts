@@ -401,6 +401,13 @@ describe('what can’t be shown', () => {
 })
 
 describe('every page', () => {
+  test('B23 shows characters that turn the direction of text as what they are', async () => {
+    const [id = ''] = await log.write({ model: 'Customer', object_id: '9', object_label: 'live \u202e;evil\u2066' })
+    const { html } = await page(`/entries/${id}`)
+    expect(html).toContain('live \\u202e;evil\\u2066')
+    expect(html).not.toMatch(/[\u202a-\u202e\u2066-\u2069]/)
+  })
+
   test('B23 shows markup as text, wherever a value comes from', async () => {
     const evil = `"><script>alert(1)</script><img src=x onerror='alert(2)'>&amp;`
     const [id = ''] = await log.write({

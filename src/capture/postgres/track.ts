@@ -16,6 +16,8 @@ export interface TrackedTable {
   readonly masked: readonly string[]
   /** Tables and partitions whose triggers are missing or switched off. */
   readonly uncaptured: readonly string[]
+  /** Whether the capture was compiled for the columns that the table has now. */
+  readonly inStep: boolean
 }
 
 /** One line of what {@link sync} does, or would do. */
@@ -183,7 +185,8 @@ export async function trackedTables(database: Database): Promise<TrackedTable[]>
     link_to: string | null
     masked: string[]
     uncaptured: string[]
-  }>(`select t.*, format('%I.%I', s.nspname, c.relname) as table_name,
+    in_step: boolean
+  }>(`select t.*, t.known_shape is not distinct from daybook.shape_of(t.relation) as in_step, format('%I.%I', s.nspname, c.relname) as table_name,
         array(select c.name from daybook.tracked_columns(t) c where c.recorded and c.masked) as masked,
         array(select format('%I.%I', us.nspname, uc.relname) from daybook.uncaptured_relations(t.id) u
           join pg_class uc on uc.oid = u.relid join pg_namespace us on us.oid = uc.relnamespace order by 1) as uncaptured
@@ -195,6 +198,7 @@ export async function trackedTables(database: Database): Promise<TrackedTable[]>
     model: row.model,
     masked: row.masked,
     uncaptured: row.uncaptured,
+    inStep: row.in_step,
     options: {
       model: row.model,
       label: row.label_columns,
@@ -309,6 +313,6 @@ class DryRunDone extends Error {}
 
 function stepOf(before: TrackedTable | undefined, now: TrackedTable | undefined): SyncStep['step'] {
   if (!before) return 'track'
-  const same = JSON.stringify(before.options) === JSON.stringify(now?.options) && before.uncaptured.length === 0
-  return same ? 'unchanged' : 'change'
+  const same = JSON.stringify(before.options) === JSON.stringify(now?.options)
+  return same && before.inStep && before.uncaptured.length === 0 ? 'unchanged' : 'change'
 }

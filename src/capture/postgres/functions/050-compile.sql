@@ -60,6 +60,16 @@ as $$
   end
 $$;
 
+-- What the capture of a table is compiled for. Where it is another now, the compiled function is out of step.
+create or replace function daybook.shape_of(relation regclass) returns text
+language sql stable
+as $$
+  select concat_ws(' key ',
+    (select string_agg(concat_ws(' ', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod, a.attcollation), ', ' order by a.attnum)
+      from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped),
+    (select i.indkey::text from pg_index i where i.indrelid = relation and i.indisprimary))
+$$;
+
 -- Takes what was said of a table's columns along to the names that they have now, and forgets what is gone. What was masked stays masked.
 create or replace function daybook.follow_columns(tracked_id int) returns daybook.tracked_table
 language plpgsql
@@ -96,7 +106,7 @@ begin
     tracked.link_to := null;
   end if;
 
-  update daybook.tracked_table t set known_columns = tracked.known_columns, label_columns = tracked.label_columns,
+  update daybook.tracked_table t set known_columns = tracked.known_columns, known_shape = daybook.shape_of(tracked.relation), label_columns = tracked.label_columns,
     include_columns = tracked.include_columns, exclude_columns = tracked.exclude_columns, mask_columns = tracked.mask_columns,
     unmask_columns = tracked.unmask_columns, permission_columns = tracked.permission_columns, link_kind = tracked.link_kind,
     link_from = tracked.link_from, link_to = tracked.link_to

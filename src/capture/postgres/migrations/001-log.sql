@@ -76,6 +76,7 @@ create table daybook.tracked_table (
   link_from         text,
   link_to           text,
   known_columns     jsonb not null default '{}',    -- number -> name when the capture was compiled: a renamed column is found again
+  known_shape       text,                           -- its columns, their types and its key when the capture was compiled: see daybook.shape_of()
   tracked_at        timestamptz not null default now(),
   check (num_nulls(link_kind, link_from, link_to) in (0, 3))
 );
