@@ -10,6 +10,8 @@ const CODES: Readonly<Record<string, DaybookErrorCode>> = {
   YD008: 'invalid_option',
   YD009: 'not_installed',
   '55P03': 'lock_timeout',
+  // PostgreSQL ended a deadlock by giving this side up: as with a wait that was too long, trying again is what helps.
+  '40P01': 'lock_timeout',
   '42501': 'permission_denied',
 }
 
@@ -36,8 +38,11 @@ export function captureError(error: unknown): unknown {
   })
 }
 
+const HELD = 'Another transaction holds the table. Try again when it has ended, or allow a longer wait.'
+
 const ADVICE: Readonly<Record<string, string>> = {
-  '55P03': 'Another transaction holds the table. Try again when it has ended, or allow a longer wait.',
+  '55P03': HELD,
+  '40P01': HELD,
   '42501': 'Run this as the role that owns the table, as a member of daybook_owner, or as a superuser.',
 }
 

@@ -54,11 +54,17 @@ as $$
 declare
   month timestamptz;
   made text;
+  patience text := current_setting('lock_timeout');
 begin
   if months_ahead not between 0 and 120 then
     raise exception using errcode = 'YD008', message = format('Daybook can''t make %s months ahead.', months_ahead),
       hint = 'Give a number from 0 to 120.';
   end if;
+  if patience = '0' then
+    perform set_config('lock_timeout', '200ms', true);
+  end if;
+  -- Before anything of the log is looked at: two callers that hold a look at the default partition would wait for each other.
+  perform pg_advisory_xact_lock(hashtextextended('daybook.ensure_months', 0));
   for month in
     select m from generate_series(date_trunc('month', now()), date_trunc('month', now()) + make_interval(months => months_ahead), interval '1 month') m
     union
@@ -70,4 +76,5 @@ begin
       return next made;
     end if;
   end loop;
+  perform set_config('lock_timeout', patience, true);
 end $$;
