@@ -67,8 +67,6 @@ export interface Daybook {
   recordLogout(actor: Actor): Promise<void>
   /** Records a failed sign-in with the name that was tried. Never give it what was typed as a secret. */
   recordLoginFailure(attempt: { readonly name: string; readonly reason?: string }): Promise<void>
-  /** Where the application begins, such as `/`: the dashboard leads back there. */
-  readonly home?: string
   /** The model that sign-ins are entries of. */
   readonly userModel: string
   /** Reads the log: lists, timelines, counts. */
