@@ -1,4 +1,4 @@
-import { byStatement, FOLDED_FROM } from '../core/by-statement.ts'
+import { byStatement, FOLDED_FROM, type StatementRun } from '../core/by-statement.ts'
 import { parseCursor } from '../core/cursor.ts'
 import type { Entry } from '../core/entry.ts'
 import { KNOWN_ACTIONS } from '../core/event.ts'
@@ -15,6 +15,10 @@ import type { Visit } from './visit.ts'
 
 const PAGE_SIZE = 50
 
+/** A page of fewer lines than this, as most of it was folded, goes on with what is older; so often at most. */
+const ENOUGH_LINES = 20
+const MORE_READS = 4
+
 /** Parameters of the list that are no part of its filter. */
 const STATE = ['before', 'after', 'entry', 'count']
 
@@ -29,15 +33,15 @@ export async function listPage(visit: Visit) {
 
   // Who asks for one statement wants to see its entries.
   const folds = state.filter.statement === undefined
-  const [page, counted, choices, open] = await Promise.all([
-    store.page({ ...state, limit: PAGE_SIZE, ...(folds && { passStatementsFrom: FOLDED_FROM }) }),
+  const [{ page, ends }, counted, choices, open] = await Promise.all([
+    folds ? readFolded(visit, state) : store.page({ ...state, limit: PAGE_SIZE }).then((page) => ({ page, ends: [] })),
     countOf(visit, state),
     readChoices(visit),
     state.entry === undefined ? undefined : store.entry(state.entry),
   ])
   const isFirstRun = page.entries.length === 0 && isEmptyFilter(state.filter) && !page.newer && !page.older
   const tracked = isFirstRun ? await store.tracked() : []
-  const statements = folds ? await cutStatements(visit, state, page.entries) : undefined
+  const statements = folds ? await cutStatements(visit, state, page.entries, ends) : undefined
   const neighbours = open && (await store.neighbours(open.id, state.filter))
   return (
     <Layout links={links} heading="Entries" title={visit.title} viewer={visit.viewer} filter={state.filter} script>
@@ -111,16 +115,49 @@ async function readChoices({ store }: Visit): Promise<Choices> {
   return { actions, models, actors }
 }
 
-/** The statements with which the page begins and ends, where they are more than the page has of them. */
-async function cutStatements({ store, links }: Visit, { filter }: ListState, entries: readonly Entry[]) {
+/** Entries for a page of lines, and the statements that a read of them ended in: of these there may be more. */
+async function readFolded({ store }: Visit, state: ListState) {
+  const query = { filter: state.filter, limit: PAGE_SIZE, passStatementsFrom: FOLDED_FROM }
+  let page = await store.page({ ...state, ...query })
+  const ends = [page.entries.at(-1)?.statementId]
+  for (
+    let read = 0;
+    read < MORE_READS && page.older && !page.searchedTo && lines(page.entries) < ENOUGH_LINES;
+    read += 1
+  ) {
+    const { entries, older, searchedTo } = await store.page({ ...query, ...page.older })
+    const { older: _, ...before } = page
+    page = {
+      ...before,
+      entries: [...page.entries, ...entries],
+      ...(older && { older }),
+      ...(searchedTo && { searchedTo }),
+    }
+    ends.push(entries.at(-1)?.statementId)
+  }
+  return { page, ends }
+}
+
+function lines(entries: readonly Entry[]): number {
+  return byStatement(entries).reduce((sum, run) => sum + (run.length >= FOLDED_FROM ? 1 : run.length), 0)
+}
+
+/** The statements with which a read begins and ends, where they are more than the page has of them. */
+async function cutStatements(
+  { store, links }: Visit,
+  { filter }: ListState,
+  entries: readonly Entry[],
+  ends: readonly (string | undefined)[],
+) {
   const runs = byStatement(entries)
-  const edges = new Set([runs.at(0), runs.at(-1)].filter((run) => run !== undefined && run.length >= FOLDED_FROM))
+  const isEdge = (run: StatementRun) => run === runs[0] || ends.includes(run[0].statementId)
+  const edges = runs.filter((run) => run.length >= FOLDED_FROM && isEdge(run))
   const cut = new Map<string, WholeStatement>()
   for (const run of edges) {
-    const statement = run?.[0].statementId ?? ''
+    const statement = run[0].statementId
     const within = { ...filter, statement: [statement] }
     const { count, orMore } = await store.count(within)
-    if (count === run?.length) continue
+    if (count === run.length) continue
     cut.set(statement, {
       count: `${count.toLocaleString('en-US')}${orMore ? '+' : ''}`,
       href: links.list({ filter: within }),

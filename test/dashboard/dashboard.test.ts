@@ -246,7 +246,7 @@ describe('the list', () => {
   test('folds what one statement did to many objects into one line, however many pages it would take', async () => {
     const recorded_at = '2026-11-23T10:00:00Z'
     const change = { model: 'Price', changes: { price: [1, 2] }, recorded_at }
-    const [before = ''] = await log.write({ ...change, object_id: 'before' })
+    const before = await log.write(...Array.from({ length: 60 }, () => ({ ...change, object_id: 'before' })))
     const [first = ''] = await log.write({
       ...change,
       object_id: '0',
@@ -261,8 +261,14 @@ describe('the list', () => {
     const { html } = await page('/?model=Price')
     expect(textOf(html)).toContain('nightly-prices changed price on 1,204 Prices')
     expect(textOf(html)).toContain('50 of 1,204 are on this page')
+    // The one line would be a poor page: what is older follows it, and the next page goes on behind that.
+    const newestFirst = before.toReversed()
+    const singles = (text: string) =>
+      [...text.matchAll(/<li id="e(\d+)"/g)].map(([, id = '']) => id).filter((id) => before.includes(id))
+    expect(singles(html)).toEqual(newestFirst.slice(0, 50))
     const older = await page(below(linkTo(html, 'Older')))
-    expect([...older.html.matchAll(/<li id="e(\d+)"/g)].map(([, id]) => id)).toEqual([before])
+    expect(singles(older.html)).toEqual(newestFirst.slice(50))
+    expect(textOf(older.html)).not.toContain('1,204 Prices')
 
     const all = await page(below(linkTo(html, 'Show all of this statement')))
     expect(textOf(all.html)).not.toContain('1,204 Prices')
