@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type CaptureLog, connect, createCaptureLog } from './log.ts'
+import { replay } from './replay.ts'
 
 let log: CaptureLog
 let client: pg.Client
@@ -101,21 +102,7 @@ describe('the log', () => {
         }
         await client.query('commit')
 
-        const state = new Map<string, Record<string, unknown>>()
-        for (const { action, object_id, previous_object_id, changes, changed_fields } of await log.entries()) {
-          const key = object_id ?? ''
-          expect(Object.keys(changes)).toEqual(changed_fields)
-          const before = state.get(previous_object_id ?? key)
-          expect(before === undefined).toBe(action === 'create')
-          for (const [field, [old]] of Object.entries(changes)) expect(old).toEqual(before?.[field] ?? null)
-          state.delete(previous_object_id ?? key)
-          if (action !== 'delete') {
-            state.set(key, {
-              ...before,
-              ...Object.fromEntries(Object.entries(changes).map(([field, [, now]]) => [field, now])),
-            })
-          }
-        }
+        const state = replay(await log.entries())
         const { rows } = await client.query(
           "select id::text as key, to_json(i) as now from (select id, name, price, tags, seen at time zone 'UTC' as seen, on_sale from item) i",
         )
