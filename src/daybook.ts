@@ -15,6 +15,7 @@ import {
 } from './core/context.ts'
 import { DaybookError } from './core/errors.ts'
 import type { AuditEvent } from './core/event.ts'
+import { maskTree, parseMaskPath } from './core/mask-path.ts'
 import { createDashboard, type Dashboard, type Mount } from './dashboard/index.ts'
 import { createStore, readAs, type Store } from './store/index.ts'
 
@@ -34,6 +35,13 @@ export interface DaybookOptions {
   readonly home?: string
   /** The model that sign-ins are entries of. Default `User`. */
   readonly userModel?: string
+  /**
+   * What of `extra`, of contexts and of events, is masked before it leaves the process, by path: `extra.headers.authorization`; `*` stands
+   * for any key. Members whose names look like a secret (password, token, api_key, …) are masked without being named.
+   */
+  readonly maskContext?: readonly string[]
+  /** Secret-looking members of `extra` that are recorded after all, by path. */
+  readonly unmaskContext?: readonly string[]
   /** Told of failures in the background, such as months that could not be made. Default: a process warning. */
   readonly onError?: (error: unknown) => void
 }
@@ -90,12 +98,17 @@ const MONTHS_INTERVAL_MS = 12 * 60 * 60 * 1000
 export function createDaybook(options: DaybookOptions): Daybook {
   checkOptions(options)
   const { pool, reader, authorize, title, home, userModel = 'User', onError = warn } = options
+  const masks = maskTree(extraPaths(options, 'maskContext'), extraPaths(options, 'unmaskContext'))
   const database = fromPgPool(pool)
   const store = createStore(reader ? fromPgPool(reader) : readAs(database))
   const stopMonths = keepMonthsAhead(database, onError)
 
+  function run<T>(context: Context, work: () => T): T {
+    return runInContext(context, work, masks)
+  }
+
   function record(event: AuditEvent, { client = database }: RecordOptions = {}): Promise<void> {
-    return recordEvent(client, event)
+    return recordEvent(client, event, masks)
   }
 
   const objectOf = ({ id, label }: Actor) => ({ model: userModel, ...(id && { id }), ...(label && { label }) })
@@ -108,14 +121,14 @@ export function createDaybook(options: DaybookOptions): Daybook {
     })
 
   function recordAs(actor: Actor, event: AuditEvent): Promise<void> {
-    return runInContext({ actor }, () => record(event))
+    return run({ actor }, () => record(event))
   }
 
   return {
-    run: runInContext,
-    runAs: (actor, work) => runInContext({ actor }, work),
+    run,
+    runAs: (actor, work) => run({ actor }, work),
     setActor: (actor) => addToContext({ actor }),
-    openContext,
+    openContext: (context) => openContext(context, masks),
     currentContext,
     userModel,
     record,
@@ -146,7 +159,9 @@ export function createDaybook(options: DaybookOptions): Daybook {
   }
 }
 
-const OPTION_NAMES = new Set(['pool', 'reader', 'authorize', 'title', 'home', 'userModel', 'onError'])
+const OPTION_NAMES = new Set([
+  ...['pool', 'reader', 'authorize', 'title', 'home', 'userModel', 'maskContext', 'unmaskContext', 'onError'],
+])
 
 function checkOptions(options: DaybookOptions): void {
   const unknown = Object.keys(options).find((name) => !OPTION_NAMES.has(name))
@@ -168,6 +183,26 @@ function checkOptions(options: DaybookOptions): void {
       `createDaybook: authorize must be a function, not ${typeof options.authorize}.`,
     )
   }
+}
+
+/** The paths of an option inside of `extra`: nothing else of a context has members of the application's own. */
+function extraPaths(options: DaybookOptions, name: 'maskContext' | 'unmaskContext'): readonly (readonly string[])[] {
+  const paths: unknown = options[name] ?? []
+  if (!Array.isArray(paths) || !paths.every((path) => typeof path === 'string')) {
+    throw new DaybookError(
+      'invalid_option',
+      `createDaybook: ${name} must be a list of paths, such as extra.headers.authorization.`,
+    )
+  }
+  return paths.map((path) => {
+    const [first, ...keys] = parseMaskPath(path, `createDaybook: ${name}`)
+    if (first === 'extra' && keys.length > 0) return keys
+    throw new DaybookError(
+      'invalid_option',
+      `createDaybook: ${name}: ${JSON.stringify(path)} leads nowhere: write a path inside of extra, such as extra.headers.authorization.`,
+      { details: { option: name, path } },
+    )
+  })
 }
 
 function keepMonthsAhead(database: Database, onError: (error: unknown) => void): () => void {

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { install, track } from '../src/capture/postgres/index.ts'
 import { createPool, fromPgPool, type Pool } from '../src/connection/pg.ts'
+import { looksSecret } from '../src/core/secret-name.ts'
 import { createDaybook, type Daybook } from '../src/daybook.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 
@@ -81,4 +82,148 @@ test('B32 an open context carries what is added to it from elsewhere, until it i
     await write()
   })
   expect(await actors()).toMatchObject([{ actor_id: 'u-1' }, { actor_type: 'database' }])
+})
+
+describe('secrets in a context', () => {
+  const MASKED = { $daybook: 'masked' }
+
+  async function extras(): Promise<unknown[]> {
+    const { rows } = await database.pool.query(`select context -> 'extra' as extra from daybook.entries order by id`)
+    return rows.map(({ extra }) => extra)
+  }
+
+  test('B26 are masked before they leave the process: by their names, and by the paths that were named', async () => {
+    const masking = createDaybook({
+      pool,
+      maskContext: ['extra.headers.authorization'],
+      unmaskContext: ['extra.tokens'],
+    })
+    const extra = { headers: { Authorization: 'Basic c2VjcmV0', accept: 'x' }, apiKey: 'c2VjcmV0', tokens: 3 }
+    const masked = { headers: { Authorization: MASKED, accept: 'x' }, apiKey: MASKED, tokens: 3 }
+    await masking.run({ extra }, async () => {
+      await write()
+      await masking.runAs({ id: 'u-1' }, write)
+      await masking.record({ action: 'invoice.approved', extra: { ...extra, own: 1 } })
+      const opened = masking.openContext({})
+      opened.add({ extra: { ...extra, later: 1 } })
+      await opened.run(write)
+      // What runs inside, whoever opened it, is masked as the outer context is.
+      await daybook.runAs({ id: 'u-2' }, write)
+    })
+    masking.close()
+    expect(await extras()).toEqual([masked, masked, { ...masked, own: 1 }, { ...masked, later: 1 }, masked])
+    const { rows } = await database.pool.query('select e::text as line from daybook.entry e')
+    expect(rows.map(({ line }) => line).join()).not.toContain('c2VjcmV0')
+  })
+
+  test('B26 a context or an event that can’t be read is written all the same', async () => {
+    const hostile = Object.defineProperty({ ok: 1 } as Record<string, unknown>, 'bad', {
+      enumerable: true,
+      get() {
+        throw new Error('no')
+      },
+    })
+    hostile.self = hostile
+    hostile.big = 2n ** 70n
+    const read = {
+      ok: 1,
+      bad: { $daybook: 'unreadable' },
+      self: { $daybook: 'unreadable' },
+      big: '1180591620717411303424',
+    }
+    await daybook.run({ extra: hostile, reason: Object.create(null) }, write)
+    await daybook.record({ action: 'invoice.approved', extra: hostile })
+    await daybook.run({ extra: { text: 'x'.repeat(5000) } }, write)
+    expect(await extras()).toEqual([read, read, { $daybook: 'capped' }])
+    await expect(
+      daybook.record({ action: 'invoice.approved', extra: { text: 'x'.repeat(20_000) } }),
+    ).rejects.toMatchObject({ code: 'invalid_event', message: expect.stringContaining('16 KiB') })
+  })
+
+  test.each([['headers'], ['extra'], ['extra.'], ['ipAddress.x'], [7]])('B26 the path %j is refused', (path) => {
+    expect(() => createDaybook({ pool, maskContext: [path as string] })).toThrow(/maskContext/)
+  })
+
+  test('B26 the names that look like a secret are those of the database', async () => {
+    const words = [
+      ...[
+        'password',
+        'PassWord',
+        'user_passwd',
+        'passphrase',
+        'passcode',
+        'pwd',
+        'secret',
+        'clientSecret',
+        'token',
+        'token_count',
+      ],
+      ...[
+        'credential',
+        'credentials',
+        'api_key',
+        'api-key',
+        'apikey',
+        'apiKey',
+        'API_KEY',
+        'access_key',
+        'privateKey',
+        'signing_key',
+      ],
+      ...[
+        'encryption-key',
+        'recovery_code',
+        'recoverycode',
+        'backup-codes',
+        'otp',
+        'otp_hash',
+        'totp',
+        'my-mfa',
+        'pin',
+        'pin_hash',
+        'userPin',
+      ],
+      ...[
+        'cvv',
+        'cvc',
+        'salt',
+        'salt-',
+        'shipping',
+        'opinion',
+        'pinned',
+        'key',
+        'keyboard',
+        'monkey',
+        'public_key',
+        'salty',
+        'basalt',
+        'author',
+      ],
+      ...[
+        '',
+        ' ',
+        'pin ',
+        'pin\n',
+        '\npin',
+        'a\npin',
+        'ſecret',
+        'toKen',
+        'ｐin',
+        'pass_word',
+        'pas_sword',
+        'otpCode',
+        'naïve_pin',
+        'ßalt',
+        '__proto__',
+      ],
+    ]
+    const { rows } = await database.pool.query(
+      `select array_agg(daybook.looks_secret(w) or daybook.looks_secret(regexp_replace(w, '([a-z0-9])([A-Z])', '\\1_\\2', 'g')) order by place) as said
+       from unnest($1::text[]) with ordinality as u (w, place)`,
+      [words],
+    )
+    expect(words.map((word) => [word, looksSecret(word)])).toEqual(
+      words.map((word, place) => [word, rows[0].said[place]]),
+    )
+  })
 })

@@ -1,4 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { MaskTree } from './mask-path.ts'
+import { plainExtra } from './plain-extra.ts'
+import { storable } from './storable.ts'
 
 /** The kinds of actor. `database` is given by the database itself to a write that came without a context. */
 export const ACTOR_TYPES = ['user', 'service', 'job', 'database', 'anonymous'] as const
@@ -25,7 +28,7 @@ export interface Context {
   readonly tenantId?: string
   /** Why, in the words of who did it. */
   readonly reason?: string
-  /** The application's own additions: anything that JSON can hold, up to 4 KiB. */
+  /** The application's own additions: anything that JSON can hold, up to 4 KiB. Members whose names look like a secret are masked. */
   readonly extra?: Readonly<Record<string, unknown>>
 }
 
@@ -46,6 +49,7 @@ interface Scope {
   context: Context
   ended: boolean
   readonly outer: Scope | undefined
+  readonly masks: readonly MaskTree[]
   wire: string | undefined
 }
 
@@ -55,7 +59,7 @@ const shared = globalThis as { [STORAGE]?: AsyncLocalStorage<Scope> }
 shared[STORAGE] ??= new AsyncLocalStorage<Scope>()
 const storage = shared[STORAGE]
 
-const NO_SCOPE: Scope = { context: {}, ended: true, outer: undefined, wire: undefined }
+const NO_SCOPE: Scope = { context: {}, ended: true, outer: undefined, masks: [], wire: undefined }
 
 function liveScope(): Scope | undefined {
   let scope = storage.getStore()
@@ -73,10 +77,19 @@ export interface OpenContext {
   end(): void
 }
 
-/** Opens a context that adds to the current one; for middleware, which knows the end only when the response closes. */
-export function openContext(context: Context): OpenContext {
+/**
+ * Opens a context that adds to the current one; for middleware, which knows the end only when the response closes. `masks` says what of
+ * `extra` is masked beside what the outer context masks.
+ */
+export function openContext(context: Context, masks?: MaskTree): OpenContext {
   const outer = liveScope()
-  const scope: Scope = { context: { ...outer?.context, ...context }, ended: false, outer, wire: undefined }
+  const scope: Scope = {
+    context: { ...outer?.context, ...context },
+    ended: false,
+    outer,
+    masks: withMasks(outer?.masks ?? [], masks),
+    wire: undefined,
+  }
   return {
     run: (work) => storage.run(scope, work),
     add: (addition) => addTo(scope, addition),
@@ -86,12 +99,16 @@ export function openContext(context: Context): OpenContext {
   }
 }
 
+function withMasks(outer: readonly MaskTree[], masks: MaskTree | undefined): readonly MaskTree[] {
+  return masks === undefined || outer.includes(masks) ? outer : [...outer, masks]
+}
+
 /**
  * Runs `work` in a context that adds to the current one, and ends it when `work` returns or its promise settles.
  * The outer context is back afterwards; what `work` left running is not credited to it.
  */
-export function runInContext<T>(context: Context, work: () => T): T {
-  const opened = openContext(context)
+export function runInContext<T>(context: Context, work: () => T, masks?: MaskTree): T {
+  const opened = openContext(context, masks)
   let result: T
   try {
     result = opened.run(work)
@@ -138,12 +155,12 @@ function addTo(scope: Scope, addition: Context): void {
 export function contextOnTheWire(): string {
   const scope = liveScope()
   if (!scope) return ''
-  scope.wire ??= writeContext(scope.context)
+  scope.wire ??= writeContext(scope.context, scope.masks)
   return scope.wire
 }
 
-/** A context as the JSON text that the capture reads: known parts in snake_case, cut to {@link CONTEXT_LIMITS}. */
-export function writeContext(context: Context): string {
+/** A context as the JSON text that the capture reads: known parts in snake_case, cut to {@link CONTEXT_LIMITS}, `extra` masked. */
+export function writeContext(context: Context, masks: readonly MaskTree[] = []): string {
   return JSON.stringify({
     actor: writeActor(context.actor),
     on_behalf_of: writeActor(context.onBehalfOf),
@@ -153,7 +170,7 @@ export function writeContext(context: Context): string {
     request_id: cut(context.requestId, CONTEXT_LIMITS.requestId),
     tenant_id: cut(context.tenantId, CONTEXT_LIMITS.tenantId),
     reason: cut(context.reason, CONTEXT_LIMITS.reason),
-    extra: capExtra(context.extra),
+    extra: writeExtra(context.extra, masks),
   })
 }
 
@@ -167,7 +184,16 @@ function writeActor(actor: Actor | undefined) {
 }
 
 function cut(value: unknown, limit: number): string | undefined {
-  return value === undefined || value === null ? undefined : cutText(String(value), limit)
+  return value === undefined || value === null ? undefined : cutText(textOf(value), limit)
+}
+
+/** A part that is no text, and can't be made one, does not make the write fail. */
+function textOf(value: unknown): string {
+  try {
+    return String(value)
+  } catch {
+    return 'unreadable'
+  }
 }
 
 /** Text cut to a limit, with what PostgreSQL can't hold (NUL, lone surrogates) replaced by U+FFFD. */
@@ -176,27 +202,7 @@ export function cutText(text: string, limit: number): string {
   return kept.length <= limit ? kept : storable(`${kept.slice(0, limit - 1)}…`)
 }
 
-const UNSTORABLE = /\0|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g
-
-function storable(text: string): string {
-  return text.replace(UNSTORABLE, '\uFFFD')
-}
-
-function storableValue(value: unknown): unknown {
-  if (typeof value === 'string') return storable(value)
-  if (typeof value === 'bigint') return String(value)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [storable(key), inner]))
-}
-
-function capExtra(extra: Context['extra']): unknown {
+function writeExtra(extra: Context['extra'], masks: readonly MaskTree[]): unknown {
   if (extra === undefined) return undefined
-  let text: string
-  try {
-    text = JSON.stringify(extra, (_key, value) => storableValue(value))
-  } catch {
-    return { $daybook: 'unreadable' }
-  }
-  if (text.length > CONTEXT_LIMITS.extra) return { $daybook: 'capped', length: text.length }
-  return JSON.parse(text)
+  return plainExtra(extra, masks, CONTEXT_LIMITS.extra) ?? { $daybook: 'capped' }
 }

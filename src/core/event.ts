@@ -76,8 +76,13 @@ const auditEvent = z.strictObject({
   object: objectReference.optional(),
   related: objectReference.optional(),
   changes: z.record(z.string(), z.tuple([z.unknown(), z.unknown()])).optional(),
-  extra: z.record(z.string(), z.unknown()).optional(),
+  // Taken as it is: a member that can't be read must not keep the entry from being written.
+  extra: z.custom<Readonly<Record<string, unknown>>>(isObject, 'expected an object').optional(),
 })
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
 
 /** An event as it was checked: the outcome is filled in. */
 export type CheckedEvent = z.output<typeof auditEvent>
