@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
@@ -19,13 +20,29 @@ import { connect } from './log.ts'
 
 const open: { close(): Promise<void> }[] = []
 afterEach(async () => {
-  for (const database of open.splice(0)) await database.close()
+  for (const database of open.splice(0).reverse()) await database.close()
 })
 
 async function emptyDatabase(): Promise<TestDatabase> {
   const test = await createTestDatabase('install')
   open.push(test)
   return test
+}
+
+/** A tablespace of its own, in the server's folder, that goes once the databases have gone. */
+async function tablespace(): Promise<string> {
+  const { pool } = await emptyDatabase()
+  const name = `place_${randomBytes(6).toString('hex')}`
+  const client = await connect(pool.options.connectionString as string)
+  await client.query('set allow_in_place_tablespaces = on')
+  await client.query(`create tablespace ${name} location ''`)
+  await client.end()
+  open.push({
+    async close() {
+      await pool.query(`drop tablespace ${name}`)
+    },
+  })
+  return name
 }
 
 const trackAny = (database: Database) => track(database, 'any')
@@ -313,6 +330,26 @@ describe('months', () => {
     await reader.query('commit')
     expect(await made).toHaveLength(2)
     await Promise.all([reader.end(), other.end()])
+  })
+
+  it('a month is stored where the log was put, with its indexes, whatever the session prefers', async () => {
+    const [place, elsewhere] = [await tablespace(), await tablespace()]
+    const { pool } = await emptyDatabase()
+    const database = fromPgPool(pool)
+    await install(database)
+    await pool.query(`alter table all in tablespace pg_default owned by daybook_owner set tablespace ${place};
+      alter index all in tablespace pg_default owned by daybook_owner set tablespace ${place}`)
+    await expect(ensureMonths(database, 4)).rejects.toMatchObject({ code: 'permission_denied' })
+    await pool.query(`grant create on tablespace ${place}, ${elsewhere} to daybook_owner`)
+    const client = await connect(pool.options.connectionString as string)
+    await client.query(`set default_tablespace = ${elsewhere}`)
+    await client.query('select daybook.ensure_months(5)')
+    expect((await client.query('show default_tablespace')).rows).toEqual([{ default_tablespace: elsewhere }])
+    await client.end()
+    const { rows } =
+      await pool.query(`select distinct s.spcname as place from pg_class c left join pg_tablespace s on s.oid = c.reltablespace
+      where c.relnamespace = 'daybook'::regnamespace and c.relkind in ('r', 'i', 'p', 'I')`)
+    expect(rows).toEqual([{ place }])
   })
 
   it('a number of months that makes no sense is refused', async () => {

@@ -1,10 +1,12 @@
 -- Makes the partition of one month and gives its name, or null where it is there already. Rows that had fallen into the default
 -- partition move into it. Only for the month that is being written, which is missing when nobody made it ahead, does it take a lock
 -- that writers wait for; for any other, none. Where no lock_timeout is set, it gives up after 0.2 s: try again.
+-- A month is stored where the log is: in the tablespace of daybook.entry, with those of its indexes that have none of their own.
 create or replace function daybook.make_month(month timestamptz) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set "TimeZone" = 'UTC'
+set default_tablespace = ''
 as $$
 declare
   first timestamptz := date_trunc('month', month);
@@ -29,6 +31,8 @@ begin
     -- A row that is on its way into the default partition while this month is attached would be refused there.
     lock table only daybook.entry in share row exclusive mode;
   end if;
+  perform set_config('default_tablespace', s.spcname, true)
+    from pg_class c join pg_tablespace s on s.oid = c.reltablespace where c.oid = 'daybook.entry'::regclass;
   -- PARTITION OF would lock the whole log against readers and writers; ATTACH does not.
   execute format('create table daybook.%I (like daybook.entry including defaults including constraints)', partition);
   perform daybook.revoke_others('table', format('daybook.%I', partition), c.relacl, c.relowner)
