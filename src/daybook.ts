@@ -4,6 +4,7 @@ import { recordEvent, type StatementRunner } from './capture/postgres/record.ts'
 import type { Database } from './connection/database.ts'
 import { fromPgPool, type PgPool } from './connection/pg.ts'
 import type { Authorize } from './core/authorize.ts'
+import { checkConfig } from './core/config.ts'
 import {
   type Actor,
   addToContext,
@@ -16,6 +17,7 @@ import {
 import { DaybookError } from './core/errors.ts'
 import type { AuditEvent } from './core/event.ts'
 import { maskTree, parseMaskPath } from './core/mask-path.ts'
+import type { Tables } from './core/table.ts'
 import { createDashboard, type Dashboard, type Mount } from './dashboard/index.ts'
 import { createStore, readAs, type Store } from './store/index.ts'
 
@@ -29,6 +31,8 @@ export interface DaybookOptions {
   readonly reader?: PgPool
   /** May this request read the log? Asked before everything that the dashboard answers. There is no default. */
   readonly authorize?: Authorize
+  /** The tables as they are configured: how the dashboard shows their fields. What is recorded is said by `daybook sync`. */
+  readonly tables?: Tables
   /** What the dashboard calls the application. Default `Daybook`. */
   readonly title?: string
   /** Where the application begins, such as `/`: the dashboard leads back there. */
@@ -97,7 +101,7 @@ const MONTHS_INTERVAL_MS = 12 * 60 * 60 * 1000
  */
 export function createDaybook(options: DaybookOptions): Daybook {
   checkOptions(options)
-  const { pool, reader, authorize, title, home, userModel = 'User', onError = warn } = options
+  const { pool, reader, authorize, tables, title, home, userModel = 'User', onError = warn } = options
   const masks = maskTree(extraPaths(options, 'maskContext'), extraPaths(options, 'unmaskContext'))
   const database = fromPgPool(pool)
   const store = createStore(reader ? fromPgPool(reader) : readAs(database))
@@ -116,6 +120,7 @@ export function createDaybook(options: DaybookOptions): Daybook {
     authorize &&
     createDashboard({
       ...{ store, authorize, recordAs, onError },
+      ...(tables && { tables }),
       ...(title !== undefined && { title }),
       ...(home !== undefined && { home }),
     })
@@ -160,7 +165,7 @@ export function createDaybook(options: DaybookOptions): Daybook {
 }
 
 const OPTION_NAMES = new Set([
-  ...['pool', 'reader', 'authorize', 'title', 'home', 'userModel', 'maskContext', 'unmaskContext', 'onError'],
+  ...['pool', 'reader', 'authorize', 'tables', 'title', 'home', 'userModel', 'maskContext', 'unmaskContext', 'onError'],
 ])
 
 function checkOptions(options: DaybookOptions): void {
@@ -177,6 +182,7 @@ function checkOptions(options: DaybookOptions): void {
       'createDaybook: pool must be a pool made by createPool() of daybook/connection/pg.',
     )
   }
+  checkConfig({ tables: options.tables }, 'createDaybook')
   if (options.authorize !== undefined && typeof options.authorize !== 'function') {
     throw new DaybookError(
       'invalid_option',

@@ -5,5 +5,5 @@ export type { Changes, Entry, EntryContext, ExactNumber, JsonValue, ValueMarker 
 export { isValueMarker } from './core/entry.ts'
 export { DaybookError, type DaybookErrorCode, isDaybookError } from './core/errors.ts'
 export type { AuditEvent, ObjectReference, Outcome } from './core/event.ts'
-export type { TableOptions, Tables } from './core/table.ts'
+export type { FieldOptions, TableOptions, Tables } from './core/table.ts'
 export { createDaybook, type Daybook, type DaybookOptions, type RecordOptions } from './daybook.ts'

@@ -69,6 +69,7 @@ export async function startBackoffice(settings: Settings, report: (sentence: str
       pool: database.application,
       reader: database.auditor,
       authorize,
+      tables,
       title: 'Larkfield',
       home: '/',
     })

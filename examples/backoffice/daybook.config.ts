@@ -6,15 +6,31 @@ const dataFolder = process.env.BACKOFFICE_DATA ?? fileURLToPath(new URL('../../.
 /** Where the log is: the server that DATABASE_URL names, or the embedded database in the data folder. */
 const databaseUrl = process.env.DATABASE_URL ?? `pglite:${dataFolder}/database`
 
+const YES_OR_NO = { true: 'yes', false: 'no' }
+
 /**
- * What is recorded. Not tracked: `session` (signing in and out are events of their own, and each page view touches
+ * What is recorded, and how it is shown: codes by their names. What a foreign key leads to is shown by its label without being told to. Not tracked: `session` (signing in and out are events of their own, and each page view touches
  * it) and `verification` (short-lived secrets). The schema's own `version` is no data of anybody's.
  */
 export const tables = {
   'backoffice.customer': { label: 'name', mask: ['iban'] },
-  'backoffice.product': { label: 'name' },
-  'backoffice.invoice': { label: 'number' },
-  'backoffice.invoice_line': { label: 'description' },
+  'backoffice.product': {
+    label: 'name',
+    fields: { sku: { label: 'SKU' }, is_active: { label: 'On sale', choices: YES_OR_NO } },
+  },
+  'backoffice.invoice': {
+    label: 'number',
+    fields: {
+      customer_id: { label: 'Customer' },
+      status: { label: 'Status', choices: { draft: 'Draft', sent: 'Sent', paid: 'Paid', void: 'Void' } },
+      issued_on: { label: 'Issued on' },
+      due_on: { label: 'Due on' },
+    },
+  },
+  'backoffice.invoice_line': {
+    label: 'description',
+    fields: { invoice_id: { label: 'Invoice' }, product_id: { label: 'Product' }, unit_price: { label: 'Unit price' } },
+  },
   'backoffice.user': { label: 'email', exclude: ['updated_at'] },
   // Its password and tokens are masked by their names: that they changed is recorded, what they are is not.
   'backoffice.account': { label: 'provider_id', exclude: ['updated_at'] },

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { byStatement, FOLDED_FROM, type StatementRun } from '../core/by-statement.ts'
 import { type Cursor, parseCursor } from '../core/cursor.ts'
+import { createDisplay, type Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import { writeEntryJson } from '../core/entry-json.ts'
 import { type Filter, isEmptyFilter } from '../core/filter.ts'
@@ -8,6 +9,7 @@ import { createStore, type Store } from '../store/index.ts'
 import { coloured, dayHeading, entryLines, plain, statementLines } from './entry-lines.ts'
 import { addFilterFlags, type FilterFlags, readFilter } from './filter-flags.ts'
 import { wholeNumber } from './flags.ts'
+import { loadConfig } from './load-config.ts'
 import { type Terminal, write } from './terminal.ts'
 import { type GlobalOptions, withDatabase } from './with-database.ts'
 
@@ -53,7 +55,10 @@ export function addEntries(program: Command, terminal: Terminal): void {
         const store = createStore(database)
         const folds = !options.json && !options.unfold && filter.statement === undefined
         const pages = readPages(store, { filter, start: cursor, limit: options.limit, folds })
-        await (options.json ? printJson(terminal, pages) : printText(terminal, pages, store, filter))
+        if (options.json) return printJson(terminal, pages)
+        const { tables } = await loadConfig(terminal.cwd, options.config)
+        const display = createDisplay(tables, await store.foreignKeys())
+        await printText(terminal, pages, { store, filter, display })
       })
     })
 }
@@ -116,11 +121,16 @@ async function printJson(terminal: Terminal, pages: AsyncIterable<RunPage>): Pro
   }
 }
 
+interface Printing {
+  readonly store: Store
+  readonly filter: Filter
+  readonly display: Display
+}
+
 async function printText(
   terminal: Terminal,
   pages: AsyncIterable<RunPage>,
-  store: Store,
-  filter: Filter,
+  { store, filter, display: recorded }: Printing,
 ): Promise<void> {
   const paint = terminal.stdout.isTTY && !terminal.env.NO_COLOR ? coloured : plain
   let before: string | undefined
@@ -128,6 +138,7 @@ async function printText(
   let more = false
   for await (const page of pages) {
     const lines: string[] = []
+    const display = recorded.withLabels(await store.labels(page.runs.flat().flatMap(recorded.references)))
     for (const run of page.runs) {
       const [first] = run
       const heading = dayHeading(first.recordedAt)
@@ -135,8 +146,8 @@ async function printText(
       day = heading
       const isCut = run === page.runs.at(0) || run === page.runs.at(-1)
       const count = run.length > 1 && isCut ? await countOf(store, filter, first.statementId) : undefined
-      const folded = run.length > 1 ? statementLines(run, count, paint) : undefined
-      lines.push(...(folded ?? run.flatMap((entry) => entryLines(entry, paint))))
+      const folded = run.length > 1 ? statementLines(run, count, display, paint) : undefined
+      lines.push(...(folded ?? run.flatMap((entry) => entryLines(entry, display, paint))))
       before = folded ? first.statementId : run.at(-1)?.id
     }
     more = page.more

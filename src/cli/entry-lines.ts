@@ -1,7 +1,9 @@
 import type { StatementRun } from '../core/by-statement.ts'
-import { cutText, fieldChanges, showValue } from '../core/changes.ts'
-import type { Entry, JsonValue } from '../core/entry.ts'
-import { describeEntry, describeStatement, type SentencePart, type Tone } from '../core/sentence.ts'
+import { cutText, fieldChanges } from '../core/changes.ts'
+import type { Display } from '../core/display.ts'
+import type { Entry } from '../core/entry.ts'
+import { describeEntry, describeStatement, NOT_IN_THE_LOG, type SentencePart, type Tone } from '../core/sentence.ts'
+import type { ShownValue } from '../core/shown-value.ts'
 
 /** How text is set off on a terminal; without colours it stays as it is. */
 export type Paint = (style: Style, text: string) => string
@@ -43,19 +45,24 @@ export function dayHeading(moment: Date): string {
 }
 
 /** What one statement did to several objects, as one sentence; undefined where it can't be said so. `count` is of all its entries. */
-export function statementLines(run: StatementRun, count: string | undefined, paint: Paint): string[] | undefined {
+export function statementLines(
+  run: StatementRun,
+  count: string | undefined,
+  display: Display,
+  paint: Paint,
+): string[] | undefined {
   const [first] = run
-  const sentence = describeStatement(run, count)
+  const sentence = describeStatement(run, count, display)
   return (
     sentence && [sentenceLine(first, sentence, paint), originLine(first, `--statement ${first.statementId}`, paint)]
   )
 }
 
 /** An entry as a person reads it: time and sentence, what changed if the sentence can't hold it, and below who it was from where. */
-export function entryLines(entry: Entry, paint: Paint): string[] {
+export function entryLines(entry: Entry, display: Display, paint: Paint): string[] {
   return [
-    sentenceLine(entry, describeEntry(entry), paint),
-    ...changeLines(entry, paint),
+    sentenceLine(entry, describeEntry(entry, display), paint),
+    ...changeLines(entry, display, paint),
     originLine(entry, `#${entry.id}`, paint),
   ]
 }
@@ -80,32 +87,35 @@ function paintPart(part: SentencePart, paint: Paint): string {
       return paint('red', text)
     case 'new':
       return paint('green', text)
+    case 'note':
+      return paint('dim', text)
     default:
       return text
   }
 }
 
 /** One field a line, unless the sentence has told it already. */
-function changeLines(entry: Entry, paint: Paint): string[] {
-  const fields = fieldChanges(entry)
+function changeLines(entry: Entry, display: Display, paint: Paint): string[] {
+  const fields = fieldChanges(entry).map(({ field }) => ({ field, name: display.field(entry, field) }))
   if (fields.length < 2) return []
-  const width = Math.min(24, Math.max(...fields.map(({ field }) => field.length)))
-  return fields.map(({ field }) => {
-    const [before, after] = entry.changes[field] ?? [null, null]
-    const name = printable(field).padEnd(width)
-    if (entry.action === 'create') return `${INDENT}${name}  ${paint('green', shown(after))}`
-    if (entry.action === 'delete') return `${INDENT}${name}  ${paint('red', shown(before))}`
-    if (isMasked(before) || isMasked(after)) return `${INDENT}${name}  ${paint('dim', 'masked')}`
-    return `${INDENT}${name}  ${paint('red', shown(before))} → ${paint('green', shown(after))}`
+  const width = Math.min(24, Math.max(...fields.map(({ name }) => name.length)))
+  return fields.map(({ field, name }) => {
+    const [before, after] = (entry.changes[field] ?? [null, null]).map((value) => display.value(entry, field, value))
+    const lead = `${INDENT}${printable(name).padEnd(width)}  `
+    const old = before && shown(before, 'red', paint)
+    const current = after && shown(after, 'green', paint)
+    if (entry.action === 'create') return `${lead}${current}`
+    if (entry.action === 'delete') return `${lead}${old}`
+    if (before?.kind === 'masked' || after?.kind === 'masked') return `${lead}${paint('dim', 'masked')}`
+    return `${lead}${old} → ${current}`
   })
 }
 
-function isMasked(value: JsonValue): boolean {
-  return showValue(value).kind === 'masked'
-}
-
-function shown(value: JsonValue): string {
-  return printable(cutText(showValue(value).text, MAX_VALUE_LENGTH))
+function shown(value: ShownValue, style: Style, paint: Paint): string {
+  const { recorded, isMissing } = value
+  const beside = isMissing ? NOT_IN_THE_LOG : recorded === value.text ? undefined : recorded
+  const text = paint(style, printable(cutText(value.text, MAX_VALUE_LENGTH)))
+  return beside === undefined ? text : `${text} ${paint('dim', `(${printable(cutText(beside, MAX_VALUE_LENGTH))})`)}`
 }
 
 function originOf(entry: Entry): string[] {

@@ -1,12 +1,8 @@
 import { diffWordsWithSpace } from 'diff'
+import { type Display, PLAIN_DISPLAY } from './display.ts'
 import { type Entry, isValueMarker, type JsonValue } from './entry.ts'
-import { isExactNumber, writeExactJson } from './exact-json.ts'
-
-/** A recorded value as people read it. What is no text of its own says so in its kind, so that null, empty and absent stay apart. */
-export interface ShownValue {
-  readonly kind: 'text' | 'number' | 'boolean' | 'json' | 'null' | 'empty' | 'masked' | 'capped' | 'absent'
-  readonly text: string
-}
+import { isExactNumber } from './exact-json.ts'
+import { type ShownValue, showValue } from './shown-value.ts'
 
 /** A stretch of a text that is the same on both sides, or not. */
 export interface Segment {
@@ -29,8 +25,6 @@ export type FieldChange = { readonly field: string } & (
   | { readonly kind: 'json'; readonly paths: readonly PathChange[]; readonly more: number }
 )
 
-const ABSENT: ShownValue = { kind: 'absent', text: 'absent' }
-
 /** Most places of a JSON value that are listed, and how deep it is gone into. */
 const MAX_PATHS = 100
 const MAX_DEPTH = 32
@@ -42,49 +36,33 @@ const MAX_WORD_EDITS = 400
 const MAX_DIFFED_LENGTH = 100_000
 
 /** Every field of an entry's changes, in the order in which they were recorded. */
-export function fieldChanges(entry: Entry): FieldChange[] {
+export function fieldChanges(entry: Entry, display: Display = PLAIN_DISPLAY): FieldChange[] {
   const created = entry.action === 'create' || entry.action === 'permission_granted'
   const deleted = entry.action === 'delete' || entry.action === 'permission_revoked'
   return Object.entries(entry.changes).map(([field, [before, after]]) => {
-    if (created && before === null) return { field, kind: 'value', before: ABSENT, after: showValue(after) }
-    if (deleted && after === null) return { field, kind: 'value', before: showValue(before), after: ABSENT }
-    return { field, ...changeOf(before, after) }
+    const show = (value: JsonValue | undefined) => display.value(entry, field, value)
+    if (created && before === null) return { field, kind: 'value', before: show(undefined), after: show(after) }
+    if (deleted && after === null) return { field, kind: 'value', before: show(before), after: show(undefined) }
+    return { field, ...changeOf(before, after, show) }
   })
 }
 
 type Change = FieldChange extends infer C ? (C extends unknown ? Omit<C, 'field'> : never) : never
+type Show = (value: JsonValue) => ShownValue
 
-function changeOf(before: JsonValue, after: JsonValue): Change {
+function changeOf(before: JsonValue, after: JsonValue, show: Show): Change {
   if (isContainer(before) && isContainer(after) && Array.isArray(before) === Array.isArray(after)) {
     const paths = [...pathChanges(before, after, '', 0)]
     // No path differs where only the order of keys or the white space does: then both are shown whole.
     if (paths.length > 0)
       return { kind: 'json', paths: paths.slice(0, MAX_PATHS), more: Math.max(0, paths.length - MAX_PATHS) }
   }
-  if (typeof before === 'string' && typeof after === 'string' && isProse(before) && isProse(after)) {
+  const shown = { before: show(before), after: show(after) }
+  const isMapped = [shown.before, shown.after].some(({ recorded, reference }) => recorded ?? reference)
+  if (typeof before === 'string' && typeof after === 'string' && isProse(before) && isProse(after) && !isMapped) {
     return { kind: 'text', ...wordChanges(before, after) }
   }
-  return { kind: 'value', before: showValue(before), after: showValue(after) }
-}
-
-/** A recorded value as people read it; `undefined` is one that is not there. */
-export function showValue(value: JsonValue | undefined): ShownValue {
-  if (value === undefined) return ABSENT
-  if (value === null) return { kind: 'null', text: 'null' }
-  if (value === '') return { kind: 'empty', text: 'empty' }
-  if (typeof value === 'boolean') return { kind: 'boolean', text: String(value) }
-  if (typeof value === 'number') return { kind: 'number', text: writeExactJson(value) }
-  if (isExactNumber(value)) return { kind: 'number', text: value.value }
-  if (isValueMarker(value)) return showMarker(value.$daybook, value.bytes)
-  if (typeof value !== 'string') return { kind: 'json', text: writeExactJson(value) }
-  // Blanks alone would be seen as nothing.
-  return { kind: 'text', text: value.trim() === '' ? JSON.stringify(value) : value }
-}
-
-function showMarker(kind: 'masked' | 'capped', bytes: unknown): ShownValue {
-  if (kind === 'masked') return { kind: 'masked', text: 'masked' }
-  const size = typeof bytes === 'number' ? ` (${bytes.toLocaleString('en-US')} bytes)` : ''
-  return { kind: 'capped', text: `too large to keep${size}` }
+  return { kind: 'value', ...shown }
 }
 
 function isContainer(

@@ -23,6 +23,11 @@ const strings = z.array(z.string().min(1))
 
 const permission = z.strictObject({ to: z.string().min(1), grants: z.string().min(1) })
 const link = z.strictObject({ from: z.string().min(1), to: z.string().min(1) })
+const fieldOptions = z.strictObject({
+  label: z.string().min(1).optional(),
+  choices: z.record(z.string(), z.string().min(1)).optional(),
+  references: z.string().min(1).optional(),
+})
 
 const tableOptions = z.strictObject({
   model: z.string().min(1).optional(),
@@ -35,6 +40,7 @@ const tableOptions = z.strictObject({
   permission: permission.optional(),
   link: link.optional(),
   permissionColumns: strings.optional(),
+  fields: z.record(z.string().min(1), fieldOptions).optional(),
 })
 
 const config = z.strictObject({
@@ -58,7 +64,13 @@ export function checkConfig(given: unknown, file: string): DaybookConfig {
 }
 
 /** The objects of a configuration: by their name inside of a table's options, else by how deep they stand. */
-const SHAPES: Readonly<Record<string, { readonly shape: object }>> = { 0: config, 2: tableOptions, permission, link }
+const SHAPES: Readonly<Record<string, { readonly shape: object }>> = {
+  0: config,
+  2: tableOptions,
+  permission,
+  link,
+  fields: fieldOptions,
+}
 
 function describe(issue: z.core.$ZodIssue): string {
   const part = issue.path.length === 0 ? '' : `${partName(issue.path)}: `

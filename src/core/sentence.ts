@@ -1,15 +1,26 @@
-import { cutAroundDifference, cutText, fieldChanges, type ShownValue, showValue } from './changes.ts'
+import { cutAroundDifference, cutText, fieldChanges } from './changes.ts'
+import { type Display, PLAIN_DISPLAY } from './display.ts'
 import { type Entry, isValueMarker, type JsonValue } from './entry.ts'
 import { isExactNumber } from './exact-json.ts'
+import type { ShownValue } from './shown-value.ts'
 
 /** What an action is, for its colour. */
 export type Tone = 'create' | 'update' | 'delete' | 'auth' | 'permission' | 'neutral'
 
-/** One part of a sentence. All of it is text: nothing in it is markup. */
+/** One part of a sentence. All of it is text: nothing in it is markup. `recorded` is what the log holds where people call it otherwise. */
 export type SentencePart =
-  | { readonly kind: 'text' | 'actor' | 'field' | 'object'; readonly text: string }
+  | { readonly kind: 'text' | 'actor' | 'object' | 'note'; readonly text: string }
   | { readonly kind: 'verb'; readonly text: string; readonly tone: Tone }
-  | { readonly kind: 'old' | 'new'; readonly text: string; readonly value: ShownValue['kind'] }
+  | { readonly kind: 'field'; readonly text: string; readonly recorded?: string }
+  | {
+      readonly kind: 'old' | 'new'
+      readonly text: string
+      readonly value: ShownValue['kind']
+      readonly recorded?: string
+    }
+
+/** Stands behind a key by which the log knows no object. */
+export const NOT_IN_THE_LOG = 'not in the log'
 
 /** Longest value that a sentence shows; a longer one is cut around the first difference. */
 const MAX_VALUE_LENGTH = 40
@@ -30,6 +41,8 @@ const VERBS: Readonly<Record<string, Verb>> = {
   login: { past: 'signed in', infinitive: 'sign in', tone: 'auth' },
   logout: { past: 'signed out', infinitive: 'sign out', tone: 'auth' },
   password_changed: { past: 'changed the password', infinitive: 'change the password', tone: 'auth' },
+  linked: { past: 'linked', infinitive: 'link', tone: 'permission' },
+  unlinked: { past: 'unlinked', infinitive: 'unlink', tone: 'permission' },
   permission_granted: { past: 'granted', infinitive: 'grant', tone: 'permission' },
   permission_revoked: { past: 'revoked', infinitive: 'revoke', tone: 'permission' },
   export: { past: 'exported', infinitive: 'export', tone: 'neutral' },
@@ -48,9 +61,9 @@ export function actionName(action: string): string {
 }
 
 /** An entry as a sentence that needs no knowledge of databases, such as "ada@example.com changed status from open to paid on Invoice 2024-0117". */
-export function describeEntry(entry: Entry): readonly SentencePart[] {
+export function describeEntry(entry: Entry, display: Display = PLAIN_DISPLAY): readonly SentencePart[] {
   if (entry.action === 'login' && entry.outcome !== 'success') return failedSignIn(entry)
-  return [...actor(entry), text(' '), ...deed(entry)]
+  return [...actor(entry), text(' '), ...deed(entry, display)]
 }
 
 /**
@@ -60,6 +73,7 @@ export function describeEntry(entry: Entry): readonly SentencePart[] {
 export function describeStatement(
   entries: readonly [Entry, ...Entry[]],
   count = entries.length.toLocaleString('en-US'),
+  display: Display = PLAIN_DISPLAY,
 ): readonly SentencePart[] | undefined {
   const [first] = entries
   const verb = ROW_ACTIONS.includes(first.action) ? VERBS[first.action] : undefined
@@ -71,7 +85,7 @@ export function describeStatement(
     first.action === 'update' && field !== undefined
       ? [
           text(' '),
-          { kind: 'field', text: field },
+          fieldPart(first, field, display),
           text(`${fields.length > 1 ? ` and ${fields.length - 1} more` : ''} on`),
         ]
       : []
@@ -133,7 +147,7 @@ function failedSignIn(entry: Entry): SentencePart[] {
   return name ? [verb, text(' for '), { kind: 'object', text: cutText(name, MAX_NAME_LENGTH) }] : [verb]
 }
 
-function deed(entry: Entry): SentencePart[] {
+function deed(entry: Entry, display: Display): SentencePart[] {
   const verb = Object.hasOwn(VERBS, entry.action) ? VERBS[entry.action] : undefined
   if (!verb) return [...ownEvent(entry), ...ending(entry)]
   const [lead, form] =
@@ -143,16 +157,16 @@ function deed(entry: Entry): SentencePart[] {
         ? ['was not allowed to ', verb.infinitive]
         : ['failed to ', verb.infinitive]
   const said: SentencePart = { kind: 'verb', text: form, tone: verb.tone }
-  return [...(lead ? [text(lead)] : []), said, ...complement(entry)]
+  return [...(lead ? [text(lead)] : []), said, ...complement(entry, display)]
 }
 
 /** What follows the verb. */
-function complement(entry: Entry): SentencePart[] {
+function complement(entry: Entry, display: Display): SentencePart[] {
   switch (entry.action) {
     case 'create':
       return [...what(entry), ...withValues(entry)]
     case 'update':
-      return update(entry)
+      return update(entry, display)
     case 'truncate':
       return [text(' '), { kind: 'object', text: entry.model ?? entry.tableName ?? 'a table' }, ...rows(entry)]
     case 'login':
@@ -161,9 +175,13 @@ function complement(entry: Entry): SentencePart[] {
     case 'password_changed':
       return isSelf(entry) ? [] : [text(' of'), ...what(entry)]
     case 'permission_granted':
-      return permission(entry, ' to')
+      return permission(entry, ' to', display)
     case 'permission_revoked':
-      return permission(entry, ' from')
+      return permission(entry, ' from', display)
+    case 'linked':
+      return link(entry, ' to')
+    case 'unlinked':
+      return link(entry, ' from')
     case 'export':
       return exported(entry)
     default:
@@ -191,14 +209,51 @@ function rows(entry: Entry): SentencePart[] {
   return rows === undefined ? [] : [text(` of ${rowsEstimated ? 'about ' : ''}${counted(rows, 'row')}`)]
 }
 
-function permission(entry: Entry, preposition: string): SentencePart[] {
-  const given = nameOf(null, entry.relatedId, entry.relatedLabel) ?? entry.relatedModel ?? 'a permission'
-  const holder = nameOf(null, entry.objectId, entry.objectLabel) ?? entry.model
+function permission(entry: Entry, preposition: string, display: Display): SentencePart[] {
+  const holder = sideOf(entry.objectLabel ? null : entry.model, entry.objectId, entry.objectLabel) ?? entry.model
   return [
     text(' '),
-    { kind: 'object', text: given },
-    ...(holder ? [text(`${preposition} `), { kind: 'object', text: holder } as const] : []),
+    ...given(entry, display),
+    ...(holder === null ? [] : [text(`${preposition} `), { kind: 'object', text: holder } as const]),
   ]
+}
+
+/** What was granted or revoked: the object on the other side, or the flag that changed. */
+function given(entry: Entry, display: Display): SentencePart[] {
+  const { relatedModel, relatedId, relatedLabel } = entry
+  const other = sideOf(relatedLabel ? null : relatedModel, relatedId, relatedLabel) ?? relatedModel
+  if (other !== null) return [{ kind: 'object', text: other }]
+  const fields = Object.keys(entry.changes)
+  const field = fields.find((name) => entry.changes[name]?.some((value) => typeof value === 'boolean')) ?? fields[0]
+  if (field === undefined) return [{ kind: 'object', text: 'a permission' }]
+  return [
+    fieldPart(entry, field, display),
+    ...level(entry, field, display),
+    ...(fields.length > 1 ? [text(` and ${fields.length - 1} more`)] : []),
+  ]
+}
+
+/** The level that a flag was raised to or taken back from; of a flag that is on or off, nothing. */
+function level(entry: Entry, field: string, display: Display): SentencePart[] {
+  const side = entry.action === 'permission_granted' ? 'new' : 'old'
+  const value = entry.changes[field]?.[side === 'new' ? 1 : 0]
+  if (value === undefined || typeof value === 'boolean' || !isScalar(value)) return []
+  const shown = display.value(entry, field, value)
+  return [text(' '), ...valuePart(side, { ...shown, text: cutText(shown.text, MAX_VALUE_LENGTH) })]
+}
+
+function link(entry: Entry, preposition: string): SentencePart[] {
+  const one = sideOf(entry.relatedModel, entry.relatedId, entry.relatedLabel)
+  const other = sideOf(entry.model, entry.objectId, entry.objectLabel)
+  return [
+    ...(one === undefined ? [] : [text(' '), { kind: 'object', text: one } as const]),
+    ...(other === undefined ? [] : [text(`${preposition} `), { kind: 'object', text: other } as const]),
+  ]
+}
+
+/** One side of a link; undefined where it leads nowhere. */
+function sideOf(model: string | null, id: string | null, label: string | null): string | undefined {
+  return id === null && label === null ? undefined : nameOf(model, id, label)
 }
 
 function exported(entry: Entry): SentencePart[] {
@@ -227,7 +282,7 @@ function ending(entry: Entry): SentencePart[] {
     : [text(entry.outcome === 'denied' ? ', which was refused' : ', which failed')]
 }
 
-function update(entry: Entry): SentencePart[] {
+function update(entry: Entry, display: Display): SentencePart[] {
   const changes = fieldChanges(entry)
   const count = Math.max(changes.length, entry.changedFields.length)
   const on = what(entry)
@@ -236,8 +291,8 @@ function update(entry: Entry): SentencePart[] {
   const more = count > 1 ? [text(` and ${count - 1} more`)] : []
   return [
     text(' '),
-    { kind: 'field', text: cutText(field, MAX_NAME_LENGTH) },
-    ...fromTo(entry.changes[field]),
+    fieldPart(entry, field, display),
+    ...fromTo(entry, field, display),
     ...more,
     ...(on.length > 0 ? [text(' on'), ...on] : []),
   ]
@@ -256,18 +311,33 @@ function isScalar(value: JsonValue): boolean {
   return typeof value !== 'object' || value === null || isExactNumber(value)
 }
 
-function fromTo(change: Entry['changes'][string] | undefined): SentencePart[] {
+function fromTo(entry: Entry, field: string, display: Display): SentencePart[] {
+  const change = entry.changes[field]
   if (!change) return []
   const [before, after] = change
   if (isValueMarker(before) || isValueMarker(after)) return []
   if (!isScalar(before) && !isScalar(after)) return []
-  const shown = [showValue(before), showValue(after)] as const
+  const shown = [display.value(entry, field, before), display.value(entry, field, after)] as const
   const [old, current] = cutAroundDifference(shown[0].text, shown[1].text, MAX_VALUE_LENGTH)
   return [
     text(' from '),
-    { kind: 'old', text: old, value: shown[0].kind },
+    ...valuePart('old', { ...shown[0], text: old }),
     text(' to '),
-    { kind: 'new', text: current, value: shown[1].kind },
+    ...valuePart('new', { ...shown[1], text: current }),
+  ]
+}
+
+function fieldPart(entry: Entry, field: string, display: Display): SentencePart {
+  const name = display.field(entry, field)
+  const shown = { kind: 'field', text: cutText(name, MAX_NAME_LENGTH) } as const
+  return name === field ? shown : { ...shown, recorded: field }
+}
+
+function valuePart(side: 'old' | 'new', { kind, text: words, recorded, isMissing }: ShownValue): SentencePart[] {
+  const part = { kind: side, text: words, value: kind }
+  return [
+    recorded === undefined ? part : { ...part, recorded },
+    ...(isMissing ? [{ kind: 'note', text: ` (${NOT_IN_THE_LOG})` } as const] : []),
   ]
 }
 

@@ -1,3 +1,16 @@
+/** How a column is shown to people. The log keeps the column's name and what the column holds. */
+export interface FieldOptions {
+  /** What people call it. Default: the column's name. */
+  readonly label?: string
+  /** What people call the codes that it holds, by code; one that is not listed is shown as it is. */
+  readonly choices?: Readonly<Record<string, string>>
+  /**
+   * The model whose keys it holds: a key is shown by the label that its object had then. Where it is a foreign key of one column to a tracked
+   * table with a label, this is known without being said.
+   */
+  readonly references?: string
+}
+
 /** What is recorded of one table, and how its rows are called. */
 export interface TableOptions {
   /** The name that people know the table by. Default: the table's name in PascalCase, so `invoice_line` is `InvoiceLine`. */
@@ -29,6 +42,8 @@ export interface TableOptions {
    * `permission_revoked` where the new value is null, false, 0 or empty, instead of `update`.
    */
   readonly permissionColumns?: readonly string[]
+  /** How its columns are shown, by column. It changes nothing of what is recorded. */
+  readonly fields?: Readonly<Record<string, FieldOptions>>
 }
 
 /** Tracked tables by `schema.table`; a name without a schema stands for `public`. */

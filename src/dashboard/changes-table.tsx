@@ -1,3 +1,4 @@
+import type { Child } from 'hono/jsx'
 import {
   cutText,
   elideSegments,
@@ -5,17 +6,26 @@ import {
   fieldChanges,
   type PathChange,
   type Segment,
-  type ShownValue,
 } from '../core/changes.ts'
+import type { Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
+import { NOT_IN_THE_LOG } from '../core/sentence.ts'
+import type { ShownValue } from '../core/shown-value.ts'
+import type { Links } from './links.ts'
 import { isWord } from './sentence.tsx'
 
 /** Longest value that is shown at once; the recorded JSON holds the whole. */
 const MAX_VALUE_LENGTH = 2000
 
+export interface ChangesTableProps {
+  readonly entry: Entry
+  readonly display: Display
+  readonly links: Links
+}
+
 /** What changed, field by field: before and after side by side, or one column where the object came or went. */
-export function ChangesTable({ entry }: { readonly entry: Entry }) {
-  const changes = fieldChanges(entry)
+export function ChangesTable({ entry, display, links }: ChangesTableProps) {
+  const changes = fieldChanges(entry, display)
   if (changes.length === 0) return null
   const came = changes.every((change) => change.kind === 'value' && change.before.kind === 'absent')
   const went = changes.every((change) => change.kind === 'value' && change.after.kind === 'absent')
@@ -32,7 +42,7 @@ export function ChangesTable({ entry }: { readonly entry: Entry }) {
       </thead>
       <tbody>
         {changes.map((change) => (
-          <Rows change={change} came={came} went={went} />
+          <Rows change={change} name={display.field(entry, change.field)} came={came} went={went} links={links} />
         ))}
       </tbody>
     </table>
@@ -41,16 +51,20 @@ export function ChangesTable({ entry }: { readonly entry: Entry }) {
 
 interface RowsProps {
   readonly change: FieldChange
+  /** What people call the field. */
+  readonly name: string
+  readonly links: Links
   readonly came: boolean
   readonly went: boolean
 }
 
-function Rows({ change, came, went }: RowsProps) {
-  if (change.kind === 'json') return <PathRows field={change.field} paths={change.paths} more={change.more} />
+function Rows({ change, name, came, went, links }: RowsProps) {
+  const heading = <FieldName field={change.field} name={name} />
+  if (change.kind === 'json') return <PathRows heading={heading} paths={change.paths} more={change.more} />
   if (change.kind === 'value' && change.before.kind === 'masked' && change.after.kind === 'masked') {
     return (
       <tr>
-        <th scope="row">{change.field}</th>
+        <th scope="row">{heading}</th>
         <td colspan={2}>
           <span class="v nil">masked: it changed, the value is not kept</span>
         </td>
@@ -59,14 +73,14 @@ function Rows({ change, came, went }: RowsProps) {
   }
   return (
     <tr>
-      <th scope="row">{change.field}</th>
+      <th scope="row">{heading}</th>
       {!came && (
         <td>
           <Sign of="−" />
           {change.kind === 'text' ? (
             <Segments of={change.before} side="old" />
           ) : (
-            <Value value={change.before} side="old" />
+            <Value value={change.before} side="old" links={links} />
           )}
         </td>
       )}
@@ -76,7 +90,7 @@ function Rows({ change, came, went }: RowsProps) {
           {change.kind === 'text' ? (
             <Segments of={change.after} side="new" />
           ) : (
-            <Value value={change.after} side="new" />
+            <Value value={change.after} side="new" links={links} />
           )}
         </td>
       )}
@@ -84,13 +98,23 @@ function Rows({ change, came, went }: RowsProps) {
   )
 }
 
-function PathRows({ field, paths, more }: { field: string; paths: readonly PathChange[]; more: number }) {
+/** What people call a field, and quietly beside it what the log calls it. */
+export function FieldName({ field, name }: { readonly field: string; readonly name: string }) {
+  if (name === field) return <>{field}</>
+  return (
+    <>
+      <span class="named">{name}</span> <span class="code">{field}</span>
+    </>
+  )
+}
+
+function PathRows({ heading, paths, more }: { heading: Child; paths: readonly PathChange[]; more: number }) {
   return (
     <>
       {paths.map(({ path, before, after }) => (
         <tr>
           <th scope="row">
-            {field}
+            {heading}
             <wbr />
             <span class="path">{path.startsWith('[') ? path : `.${path}`}</span>
           </th>
@@ -106,7 +130,7 @@ function PathRows({ field, paths, more }: { field: string; paths: readonly PathC
       ))}
       {more > 0 && (
         <tr>
-          <th scope="row">{field}</th>
+          <th scope="row">{heading}</th>
           <td colspan={2}>and {more.toLocaleString('en-US')} more places: see the recorded JSON</td>
         </tr>
       )}
@@ -122,11 +146,40 @@ function Sign({ of }: { readonly of: string }) {
   )
 }
 
-/** One recorded value. What it is not a text of, it says in a word that looks like none. */
-export function Value({ value, side }: { readonly value: ShownValue; readonly side: 'old' | 'new' }) {
+export interface ValueProps {
+  readonly value: ShownValue
+  readonly side: 'old' | 'new'
+  /** Absent where a reference is not to lead to its object. */
+  readonly links?: Links
+}
+
+/**
+ * One recorded value. What it is not a text of, it says in a word that looks like none; where people call it otherwise, what is recorded
+ * stands quietly beside.
+ */
+export function Value({ value, side, links }: ValueProps) {
   if (isWord(value.kind)) return <span class="v nil">{value.text}</span>
+  const { reference, recorded, isMissing } = value
   const shown = cutText(value.text, MAX_VALUE_LENGTH)
-  return side === 'old' ? <del class={value.kind}>{shown}</del> : <ins class={value.kind}>{shown}</ins>
+  const text =
+    links && reference && !isMissing ? <a href={links.object(reference.model, reference.id)}>{shown}</a> : shown
+  return (
+    <>
+      {side === 'old' ? <del class={value.kind}>{text}</del> : <ins class={value.kind}>{text}</ins>}
+      {recorded !== undefined && recorded !== value.text && (
+        <>
+          {' '}
+          <span class="code">{cutText(recorded, MAX_VALUE_LENGTH)}</span>
+        </>
+      )}
+      {isMissing && (
+        <>
+          {' '}
+          <span class="code">{NOT_IN_THE_LOG}</span>
+        </>
+      )}
+    </>
+  )
 }
 
 function Segments({ of, side }: { readonly of: readonly Segment[]; readonly side: 'old' | 'new' }) {

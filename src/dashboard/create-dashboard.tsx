@@ -1,8 +1,10 @@
 import { Hono } from 'hono'
 import type { Authorization, Authorize, Viewer } from '../core/authorize.ts'
 import type { Actor } from '../core/context.ts'
+import { createDisplay } from '../core/display.ts'
 import { DaybookError } from '../core/errors.ts'
 import type { AuditEvent } from '../core/event.ts'
+import type { Tables } from '../core/table.ts'
 import type { Store } from '../store/index.ts'
 import { type Asset, readAssets } from './assets.ts'
 import {
@@ -26,6 +28,8 @@ export interface DashboardOptions {
   readonly recordAs: (actor: Actor, event: AuditEvent) => Promise<unknown>
   /** What the application is called. Default: nothing but Daybook's own name. */
   readonly title?: string
+  /** The tables as they are configured: how their fields are shown. */
+  readonly tables?: Tables
   /** Where the application begins, such as `/`: its name leads back there. A path, or an address of http or https. */
   readonly home?: string
   /** Told of errors that a page could only answer with "something went wrong". Default: a process warning. */
@@ -64,9 +68,10 @@ const HEADERS: Readonly<Record<string, string>> = {
  */
 export function createDashboard(options: DashboardOptions): Dashboard {
   checkOptions(options)
-  const { store, authorize, recordAs, title, home, onError = warn } = options
+  const { store, authorize, recordAs, tables, title, home, onError = warn } = options
   const assets = readAssets()
   const app = createApp()
+  const displayOf = displayWith(store, tables)
 
   return async (request, { basePath = '' } = {}) => {
     const url = new URL(request.url)
@@ -83,7 +88,7 @@ export function createDashboard(options: DashboardOptions): Dashboard {
         viewer = authorization.viewer
         if (!isReading(request)) return await refuse(NO_METHOD, { viewer })
         if (asset) return assetResponse(asset)
-        const visit: Visit = { request, url, viewer, store, links, title, now: new Date(), recordAs }
+        const visit: Visit = { request, url, viewer, store, links, title, now: new Date(), displayOf, recordAs }
         return await app.fetch(request, { prefix, visit } satisfies Bindings)
       } catch (error) {
         const refusal = refusalOf(error)
@@ -113,6 +118,14 @@ export function createDashboard(options: DashboardOptions): Dashboard {
       if (!response.headers.has(name)) response.headers.set(name, value)
     }
     return request.method === 'HEAD' ? new Response(null, response) : response
+  }
+}
+
+/** The display of some entries: what they refer to is looked up for them all at once. */
+function displayWith(store: Store, tables: Tables | undefined): Visit['displayOf'] {
+  return async (entries) => {
+    const display = createDisplay(tables, await store.foreignKeys())
+    return display.withLabels(await store.labels(entries.flatMap(display.references)))
   }
 }
 

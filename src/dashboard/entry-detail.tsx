@@ -1,4 +1,5 @@
 import type { Child } from 'hono/jsx'
+import type { Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import { writeExactJson } from '../core/exact-json.ts'
 import { type Filter, writeActor } from '../core/filter.ts'
@@ -12,6 +13,7 @@ import { exactTime } from './time.ts'
 
 export interface EntryDetailProps {
   readonly entry: Entry
+  readonly display: Display
   readonly links: Links
   /** `1` where the entry is the page, `2` beside a list. */
   readonly level: 1 | 2
@@ -19,7 +21,7 @@ export interface EntryDetailProps {
 }
 
 /** One entry: what changed, from where, and the way to everything that belongs to it. */
-export function EntryDetail({ entry, links, level, children }: EntryDetailProps) {
+export function EntryDetail({ entry, display, links, level, children }: EntryDetailProps) {
   const Heading = level === 1 ? 'h1' : 'h2'
   const Part = level === 1 ? 'h2' : 'h3'
   const object = objectOf(entry)
@@ -33,7 +35,7 @@ export function EntryDetail({ entry, links, level, children }: EntryDetailProps)
           <time datetime={entry.recordedAt.toISOString()}>{exactTime(entry.recordedAt)}</time>
         </p>
         <Heading>
-          <Sentence parts={describeEntry(entry)} />
+          <Sentence parts={describeEntry(entry, display)} />
           <Outcome entry={entry} />
         </Heading>
         <nav aria-label="Belongs to">
@@ -45,7 +47,7 @@ export function EntryDetail({ entry, links, level, children }: EntryDetailProps)
           {entry.transactionId !== null && <a href={list({ transaction: [entry.transactionId] })}>This transaction</a>}
         </nav>
       </header>
-      <ChangesTable entry={entry} />
+      <ChangesTable entry={entry} display={display} links={links} />
       <Part class="part">From where</Part>
       <dl class="origin">
         {originOf(entry, list).map(([name, value]) => (

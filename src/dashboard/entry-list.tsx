@@ -1,4 +1,5 @@
 import { byStatement, FOLDED_FROM, type StatementRun } from '../core/by-statement.ts'
+import type { Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import { actorName, describeEntry, describeStatement } from '../core/sentence.ts'
 import { initials, originLine } from './origin.ts'
@@ -13,6 +14,7 @@ export interface WholeStatement {
 
 export interface EntryListProps {
   readonly entries: readonly Entry[]
+  readonly display: Display
   readonly now: Date
   readonly selected?: string | undefined
   readonly linkTo: (entry: Entry) => string
@@ -21,7 +23,7 @@ export interface EntryListProps {
 }
 
 /** Entries under a heading for each day (UTC), one sentence each. */
-export function EntryList({ entries, now, selected, linkTo, statements }: EntryListProps) {
+export function EntryList({ entries, display, now, selected, linkTo, statements }: EntryListProps) {
   return (
     <>
       {byDay(entries).map(({ date, of }) => (
@@ -32,7 +34,7 @@ export function EntryList({ entries, now, selected, linkTo, statements }: EntryL
           </h2>
           <ol>
             {byStatement(of).map((entries) => (
-              <Lines entries={entries} selected={selected} linkTo={linkTo} statements={statements} />
+              <Lines entries={entries} display={display} selected={selected} linkTo={linkTo} statements={statements} />
             ))}
           </ol>
         </section>
@@ -41,16 +43,18 @@ export function EntryList({ entries, now, selected, linkTo, statements }: EntryL
   )
 }
 
-interface LinesProps extends Pick<EntryListProps, 'selected' | 'linkTo' | 'statements'> {
+interface LinesProps extends Pick<EntryListProps, 'display' | 'selected' | 'linkTo' | 'statements'> {
   readonly entries: StatementRun
 }
 
 /** What one statement did to several objects is one line that unfolds. */
-function Lines({ entries, selected, linkTo, statements }: LinesProps) {
+function Lines({ entries, display, selected, linkTo, statements }: LinesProps) {
   const whole = statements?.get(entries[0].statementId)
   const folds = statements !== undefined && entries.length >= FOLDED_FROM
-  const sentence = folds ? describeStatement(entries, whole?.count) : undefined
-  const rows = entries.map((entry) => <Row entry={entry} href={linkTo(entry)} selected={entry.id === selected} />)
+  const sentence = folds ? describeStatement(entries, whole?.count, display) : undefined
+  const rows = entries.map((entry) => (
+    <Row entry={entry} display={display} href={linkTo(entry)} selected={entry.id === selected} />
+  ))
   if (!sentence) return <>{rows}</>
   const [first] = entries
   return (
@@ -76,14 +80,20 @@ function Lines({ entries, selected, linkTo, statements }: LinesProps) {
   )
 }
 
-function Row({ entry, href, selected }: { readonly entry: Entry; readonly href: string; readonly selected: boolean }) {
+interface RowProps extends Pick<EntryListProps, 'display'> {
+  readonly entry: Entry
+  readonly href: string
+  readonly selected: boolean
+}
+
+function Row({ entry, display, href, selected }: RowProps) {
   return (
     <li id={`e${entry.id}`}>
       <a class="row" href={href} aria-current={selected ? 'true' : undefined}>
         <time datetime={entry.recordedAt.toISOString()}>{clockTime(entry.recordedAt)}</time>
         <Face entry={entry} />
         <span class="say">
-          <Sentence parts={describeEntry(entry)} />
+          <Sentence parts={describeEntry(entry, display)} />
           <Outcome entry={entry} />
           <small>{originLine(entry)}</small>
         </span>

@@ -12,15 +12,16 @@ export async function entryPage(visit: Visit, params: Readonly<Record<string, st
   if (!entry) {
     throw new DaybookError('not_found', 'There is no entry with this number.', { details: { entry: id } })
   }
-  const neighbours = await visit.store.neighbours(id)
+  const [neighbours, display] = await Promise.all([visit.store.neighbours(id), visit.displayOf([entry])])
+  const heading = sentenceText(describeEntry(entry, display))
   const { links } = visit
   return (
-    <Layout links={links} heading={sentenceText(describeEntry(entry))} title={visit.title} viewer={visit.viewer} script>
+    <Layout links={links} heading={heading} title={visit.title} viewer={visit.viewer} script>
       <main class="single" id="main">
         <p class="crumbs">
           <a href={links.list({ filter: {} })}>Entries</a>
         </p>
-        <EntryDetail entry={entry} links={links} level={1}>
+        <EntryDetail entry={entry} display={display} links={links} level={1}>
           <nav class="foot" aria-label="Next to it">
             {neighbours.newer && <a href={links.entry(neighbours.newer)}>← Newer entry</a>}
             {neighbours.older && (

@@ -1,5 +1,6 @@
 import { byStatement, FOLDED_FROM, type StatementRun } from '../core/by-statement.ts'
 import { parseCursor } from '../core/cursor.ts'
+import type { Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import { KNOWN_ACTIONS } from '../core/event.ts'
 import { isEmptyFilter, needsSearch, parseFilter } from '../core/filter.ts'
@@ -43,6 +44,7 @@ export async function listPage(visit: Visit) {
   const tracked = isFirstRun ? await store.tracked() : []
   const statements = folds ? await cutStatements(visit, state, page.entries, ends) : undefined
   const neighbours = open && (await store.neighbours(open.id, state.filter))
+  const display = await visit.displayOf([...page.entries.filter(tellsValues), ...(open ? [open] : [])])
   return (
     <Layout links={links} heading="Entries" title={visit.title} viewer={visit.viewer} filter={state.filter} script>
       {!isFirstRun && (
@@ -71,6 +73,7 @@ export async function listPage(visit: Visit) {
           ) : (
             <EntryList
               entries={page.entries}
+              display={display}
               now={visit.now}
               selected={state.entry}
               statements={statements}
@@ -79,10 +82,17 @@ export async function listPage(visit: Visit) {
           )}
           <Pager page={page} state={state} visit={visit} />
         </div>
-        {state.entry !== undefined && <Beside entry={open} state={state} neighbours={neighbours} visit={visit} />}
+        {state.entry !== undefined && (
+          <Beside entry={open} display={display} state={state} neighbours={neighbours} visit={visit} />
+        )}
       </main>
     </Layout>
   )
+}
+
+/** The sentence of what came or went only counts its values. */
+function tellsValues({ action }: Entry): boolean {
+  return action !== 'create' && action !== 'delete'
 }
 
 function parseState(params: URLSearchParams): ListState {
@@ -244,10 +254,11 @@ function Pager({ page, state, visit }: PartProps & { readonly page: Page }) {
 
 interface BesideProps extends PartProps {
   readonly entry: Entry | undefined
+  readonly display: Display
   readonly neighbours: { readonly newer?: string; readonly older?: string } | undefined
 }
 
-function Beside({ entry, state, neighbours, visit }: BesideProps) {
+function Beside({ entry, display, state, neighbours, visit }: BesideProps) {
   const { links } = visit
   const { entry: _, ...closed } = state
   const close = (
@@ -260,7 +271,7 @@ function Beside({ entry, state, neighbours, visit }: BesideProps) {
     <aside class="beside" aria-label="Open entry">
       {close}
       {entry ? (
-        <EntryDetail entry={entry} links={links} level={2}>
+        <EntryDetail entry={entry} display={display} links={links} level={2}>
           <nav class="foot" aria-label="Next to it">
             {neighbours?.newer && <a href={links.list({ ...state, entry: neighbours.newer })}>← Newer entry</a>}
             {neighbours?.older && (

@@ -25,11 +25,26 @@ function Part({ part }: { readonly part: SentencePart }) {
       return <b>{part.text}</b>
     case 'verb':
       return <span class={`verb ${toneClass(part.tone)}`}>{part.text}</span>
+    case 'note':
+      return <span class="code">{part.text}</span>
     case 'field':
-      return <span class="field">{part.text}</span>
+      return (
+        <span class={named('field', part.recorded)} title={part.recorded}>
+          {part.text}
+        </span>
+      )
     default:
-      return <span class={`v ${isWord(part.value) ? 'nil' : part.kind}`}>{part.text}</span>
+      return (
+        <span class={named(`v ${isWord(part.value) ? 'nil' : part.kind}`, part.recorded)} title={part.recorded}>
+          {part.text}
+        </span>
+      )
   }
+}
+
+/** What people call otherwise than the log does is set as their words are, not as a column or a code. */
+function named(name: string, recorded: string | undefined): string {
+  return recorded === undefined ? name : `${name} named`
 }
 
 /** Whether a value is shown by a word about it, which must not look like a recorded text. */

@@ -1,11 +1,12 @@
 import { type FieldChange, fieldChanges } from '../core/changes.ts'
 import { parseCursor } from '../core/cursor.ts'
+import type { Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import { DaybookError } from '../core/errors.ts'
 import { parseFilter } from '../core/filter.ts'
 import { describeEntry, objectName, toneOf } from '../core/sentence.ts'
 import type { Page } from '../store/index.ts'
-import { ChangesTable, Value } from './changes-table.tsx'
+import { ChangesTable, type ChangesTableProps, Value } from './changes-table.tsx'
 import { entryNumber, Outcome } from './entry-list.tsx'
 import { Layout } from './layout.tsx'
 import type { Links } from './links.ts'
@@ -24,6 +25,7 @@ export async function timelinePage(visit: Visit, params: Readonly<Record<string,
   const { store, links, url } = visit
   const { model, objectId } = parseObject(params, url.searchParams)
   const page = await store.timeline({ model, objectId, ...parseCursor(url.searchParams), limit: PAGE_SIZE })
+  const display = await visit.displayOf(page.entries)
   const name = nameOf(page.entries, model, objectId)
   return (
     <Layout links={links} heading={name} title={visit.title} viewer={visit.viewer} script>
@@ -46,7 +48,7 @@ export async function timelinePage(visit: Visit, params: Readonly<Record<string,
             <p>No entry of {model} has this key. It may be older than the log, or its table may not be tracked.</p>
           </div>
         ) : (
-          <Versions entries={page.entries} links={links} />
+          <Versions entries={page.entries} display={display} links={links} />
         )}
         <nav class="pager" aria-label="Pages">
           {page.newer ? (
@@ -97,7 +99,13 @@ function State({ page, objectId }: { readonly page: Page; readonly objectId: str
   return <span class="outcome denied">deleted</span>
 }
 
-function Versions({ entries, links }: { readonly entries: readonly Entry[]; readonly links: Links }) {
+interface VersionsProps {
+  readonly entries: readonly Entry[]
+  readonly display: Display
+  readonly links: Links
+}
+
+function Versions({ entries, display, links }: VersionsProps) {
   return (
     <ol class="versions">
       {entries.map((entry, index) => {
@@ -108,7 +116,7 @@ function Versions({ entries, links }: { readonly entries: readonly Entry[]; read
             {newDay && <h2>{dayName(entry.recordedAt)}</h2>}
             <div class="version">
               <p class="say">
-                <Sentence parts={describeEntry(entry)} />
+                <Sentence parts={describeEntry(entry, display)} />
                 <Outcome entry={entry} />
               </p>
               <p class="meta">
@@ -118,7 +126,7 @@ function Versions({ entries, links }: { readonly entries: readonly Entry[]; read
                 {' · '}
                 <a href={links.entry(entry.id)}>{entryNumber(entry.id)}</a>
               </p>
-              <Fields entry={entry} links={links} />
+              <Fields entry={entry} display={display} links={links} />
             </div>
           </li>
         )
@@ -127,7 +135,7 @@ function Versions({ entries, links }: { readonly entries: readonly Entry[]; read
   )
 }
 
-function Fields({ entry, links }: { readonly entry: Entry; readonly links: Links }) {
+function Fields({ entry, display, links }: ChangesTableProps) {
   if (entry.action !== 'update') {
     const count = Object.keys(entry.changes).length
     if (count === 0) return null
@@ -136,19 +144,19 @@ function Fields({ entry, links }: { readonly entry: Entry; readonly links: Links
         <summary>
           {count} {count === 1 ? 'value' : 'values'}
         </summary>
-        <ChangesTable entry={entry} />
+        <ChangesTable entry={entry} display={display} links={links} />
       </details>
     )
   }
-  const changes = fieldChanges(entry)
+  const changes = fieldChanges(entry, display)
   if (changes.length < 2 && changes[0]?.kind === 'value') return null
   return (
     <dl class="fields">
       {changes.slice(0, SHOWN_FIELDS).map((change) => (
         <>
-          <dt>{change.field}</dt>
+          <FieldTerm field={change.field} name={display.field(entry, change.field)} />
           <dd>
-            <Brief change={change} />
+            <Brief change={change} links={links} />
           </dd>
         </>
       ))}
@@ -164,7 +172,17 @@ function Fields({ entry, links }: { readonly entry: Entry; readonly links: Links
   )
 }
 
-function Brief({ change }: { readonly change: FieldChange }) {
+function FieldTerm({ field, name }: { readonly field: string; readonly name: string }) {
+  return name === field ? (
+    <dt>{field}</dt>
+  ) : (
+    <dt class="named" title={field}>
+      {name}
+    </dt>
+  )
+}
+
+function Brief({ change, links }: { readonly change: FieldChange; readonly links: Links }) {
   if (change.kind === 'json') {
     return (
       <>
@@ -189,8 +207,8 @@ function Brief({ change }: { readonly change: FieldChange }) {
     return <Value value={change.after} side="new" />
   return (
     <>
-      <Value value={change.before} side="old" /> <span aria-hidden="true">→</span>
-      <span class="hidden"> to </span> <Value value={change.after} side="new" />
+      <Value value={change.before} side="old" links={links} /> <span aria-hidden="true">→</span>
+      <span class="hidden"> to </span> <Value value={change.after} side="new" links={links} />
     </>
   )
 }

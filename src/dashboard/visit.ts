@@ -1,5 +1,7 @@
 import type { Viewer } from '../core/authorize.ts'
 import type { Actor } from '../core/context.ts'
+import type { Display } from '../core/display.ts'
+import type { Entry } from '../core/entry.ts'
 import type { AuditEvent } from '../core/event.ts'
 import type { Store } from '../store/index.ts'
 import type { Links } from './links.ts'
@@ -14,5 +16,7 @@ export interface Visit {
   /** What the host calls the application. */
   readonly title: string | undefined
   readonly now: Date
+  /** How entries are shown, with the labels that the objects they refer to had then. */
+  readonly displayOf: (entries: readonly Entry[]) => Promise<Display>
   readonly recordAs: (actor: Actor, event: AuditEvent) => Promise<unknown>
 }

@@ -1,8 +1,10 @@
 import type { Database } from '../connection/database.ts'
+import type { ForeignKey, ObjectReference, ReferenceLabels } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import type { Filter } from '../core/filter.ts'
 import { type Count, countExactly, countUpTo } from './count.ts'
 import { readEntry } from './entry-row.ts'
+import { readForeignKeys, readLabels } from './labels.ts'
 import { type Page, type PageQuery, readPage } from './page.ts'
 import { conditionsOf, selectEntries } from './queries.ts'
 import { scan } from './scan.ts'
@@ -38,6 +40,10 @@ export interface Store {
   recentActors(): Promise<readonly RecentActor[]>
   /** The tables whose changes are captured. */
   tracked(): Promise<readonly TrackedName[]>
+  /** The foreign keys between tracked tables whose objects can be shown by their labels. */
+  foreignKeys(): Promise<readonly ForeignKey[]>
+  /** How objects were called at the entries that refer to them; of 1,000 references at most. */
+  labels(references: readonly ObjectReference[]): Promise<ReferenceLabels>
   /**
    * Every entry of a filter, from one snapshot and with flat memory. It holds a connection until it ends: leave the loop, or
    * call `return()`, and the query is stopped.
@@ -61,6 +67,8 @@ export function createStore(database: Database): Store {
     values: (field) => translated(() => readValues(database, field)),
     recentActors: () => translated(() => readRecentActors(database)),
     tracked: () => translated(() => readTracked(database)),
+    foreignKeys: () => translated(() => readForeignKeys(database)),
+    labels: (references) => translated(() => readLabels(database, references)),
     stream: (filter = {}) => translatedStream(streamEntries(database, filter)),
   }
 }

@@ -82,6 +82,8 @@ const OPTION_NAMES = new Set([
   'permission',
   'link',
   'permissionColumns',
+  // How columns are shown is no matter of the capture's.
+  'fields',
 ])
 
 function checkOptions(table: string, options: TableOptions): void {
