@@ -1,6 +1,6 @@
-import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { track } from '../../src/capture/postgres/index.ts'
+import { copyIn } from './copy.ts'
 import { brief, type CaptureLog, connect, createCaptureLog } from './log.ts'
 
 let log: CaptureLog
@@ -192,28 +192,8 @@ describe('sets', () => {
   })
 
   it('B5 COPY is recorded', async () => {
-    const client = (await connect(log.url)) as pg.Client & {
-      connection: { query(text: string): void; stream: NodeJS.WritableStream } & NodeJS.EventEmitter
-    }
-    // pg has no COPY of its own: the three messages by hand.
-    await new Promise<void>((resolve, reject) => {
-      const copy = {
-        submit(connection: { query(text: string): void }) {
-          connection.query('copy customer from stdin')
-        },
-        handleCopyInResponse(connection: { sendCopyFromChunk(chunk: Buffer): void; endCopyFrom(): void }) {
-          connection.sendCopyFromChunk(Buffer.from('1\tAda\tLondon\n2\tBob\t\\N\n'))
-          connection.endCopyFrom()
-        },
-        handleCommandComplete() {},
-        handleRowDescription() {},
-        handleReadyForQuery() {
-          resolve()
-        },
-        handleError: reject,
-      }
-      client.query(copy as never)
-    })
+    const client = await connect(log.url)
+    await copyIn(client, 'copy customer from stdin', Buffer.from('1\tAda\tLondon\n2\tBob\t\\N\n'))
     await client.end()
     expect((await log.entries()).map(brief)).toEqual([
       { action: 'create', object_id: '1', changes: { id: [null, 1], name: [null, 'Ada'], city: [null, 'London'] } },

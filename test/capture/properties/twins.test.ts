@@ -1,0 +1,205 @@
+import fc from 'fast-check'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { track } from '../../../src/capture/postgres/index.ts'
+import { type CapturedEntry, type CaptureLog, connect, createCaptureLog } from '../log.ts'
+import { createKinds, derivedKinds, type Kind, PINNED, recordedSql } from './kinds.ts'
+import { recordedChanges, sameJson } from './recorded.ts'
+import { runs, runsTimeoutMs } from './runs.ts'
+import { anyTransactions, type Step, type Transaction } from './statements.ts'
+import { anyTable, type Table } from './tables.ts'
+
+let log: CaptureLog
+let client: pg.Client
+/** Reads values as the log should hold them. */
+let reader: pg.Client
+let kinds: readonly Kind[]
+let version: number
+
+beforeAll(async () => {
+  log = await createCaptureLog()
+  client = await connect(log.url)
+  kinds = (await createKinds(client)).flatMap((kind, place) => [kind, ...derivedKinds(kind, place)])
+  version = Number((await client.query('show server_version_num')).rows[0].server_version_num)
+  reader = await connect(log.url)
+  await reader.query(PINNED)
+})
+afterAll(async () => {
+  await client?.end()
+  await reader?.end()
+  await log?.close()
+})
+
+const quoted = pg.escapeIdentifier
+
+/** What a statement came to: rows and their number, or the error as a program would tell it apart. */
+async function outcome(text: string): Promise<unknown> {
+  try {
+    const found = await client.query({
+      text,
+      rowMode: 'array',
+      types: { getTypeParser: () => (value: unknown) => value },
+    })
+    if (Array.isArray(found)) return {}
+    const { command, rowCount, rows } = found
+    return { command, rowCount, rows: rows.map((row) => JSON.stringify(row)).sort() }
+  } catch (error) {
+    const { code, constraint, column } = error as pg.DatabaseError
+    return { code, constraint, column }
+  }
+}
+
+async function perform(steps: readonly Step[], table: string): Promise<unknown[]> {
+  const outcomes: unknown[] = []
+  for (const step of steps) {
+    await client.query('savepoint before')
+    const found: unknown[] = []
+    if (step.step === 'plain') found.push(await outcome(step.text))
+    else if (step.step === 'statement') found.push(await outcome(step.statement.sql(table, step.returning)))
+    else if (step.step === 'block') {
+      const inner = step.statements.map((statement) => `${statement.sql(table, false)};`).join('\n')
+      found.push(
+        await outcome(`do $daybook_block$ begin
+          begin ${inner} ${step.raises ? `raise exception 'on purpose';` : ''} exception when others then ${step.otherwise.sql(table, false)}; end;
+        end $daybook_block$`),
+      )
+    } else {
+      found.push(...(await perform(step.steps, table)))
+      if (step.undone) await client.query('rollback to before')
+    }
+    if (found.some((one) => (one as { code?: string }).code) && step.step !== 'savepoint')
+      await client.query('rollback to before')
+    await client.query('release before')
+    outcomes.push(...found)
+  }
+  return outcomes
+}
+
+async function transact({ isolation, steps, end }: Transaction, table: string): Promise<unknown[]> {
+  await client.query(`begin isolation level ${isolation}`)
+  const outcomes = await perform(steps, table)
+  if (end === 'prepare') {
+    outcomes.push(await outcome("prepare transaction 'twin'"))
+    outcomes.push(await outcome("commit prepared 'twin'"))
+  } else outcomes.push(await outcome(end))
+  await client.query('rollback')
+  return outcomes
+}
+
+/** A transaction as it is shown when it fails. */
+function transactionText({ isolation, steps, end }: Transaction): string {
+  const text = (step: Step): string => {
+    if (step.step === 'plain') return `${step.text};`
+    if (step.step === 'statement') return `${step.statement.sql('t', step.returning)};`
+    if (step.step === 'savepoint')
+      return `savepoint (${step.undone ? 'undone' : 'kept'}); ${step.steps.map(text).join('\n')}`
+    return `block (${step.raises ? 'raises' : 'ends'}): ${step.statements.map((one) => one.sql('t', false)).join('; ')}; otherwise ${step.otherwise.sql('t', false)};`
+  }
+  return [`begin isolation level ${isolation};`, ...steps.map(text), `${end};`].join('\n')
+}
+
+/** The rows of a table with the texts that the log should hold of them, in any order. */
+async function rowsOf(table: Table, schema: string): Promise<string[]> {
+  const recorded = table.columns.filter(({ made }) => made !== 'virtual')
+  const { rows } = await reader.query({
+    text: `select ${recorded.map(({ name, kind }) => recordedSql(kind, `t.${quoted(name)}`)).join(', ')} from ${quoted(schema)}.${quoted(table.name)} t`,
+    rowMode: 'array',
+  })
+  return rows
+    .map((row: string[]) => rowText(new Map(recorded.map(({ name }, place) => [name, row[place] as string]))))
+    .sort()
+}
+
+function rowText(row: ReadonlyMap<string, string>): string {
+  // JSON that differs in nothing but white space and the order of keys is no change, and stays as it was recorded.
+  return JSON.stringify([...row].map(([name, text]) => [name, [...text.replace(/\s/g, '')].sort().join('')]))
+}
+
+/** The rows that the log tells of, from empty. Every old value must be the new one of the entry before. */
+function replay(entries: readonly CapturedEntry[]): string[] {
+  const state = new Map<string, Map<string, string>>()
+  for (let first = 0; first < entries.length; ) {
+    const { statement_id } = entries[first] as CapturedEntry
+    const together = entries.slice(first).filter((entry) => entry.statement_id === statement_id)
+    first += together.length
+    // What one statement did, it did at once: a key may be another row's that moves on in the same statement.
+    const rows = together.map((entry) => {
+      const { action, object_id, previous_object_id, changes_text, changed_fields } = entry
+      if (action === 'truncate') {
+        state.clear()
+        return undefined
+      }
+      const before = state.get(previous_object_id ?? object_id ?? '')
+      if (action !== 'create') expect(before, `${action} of ${object_id}`).toBeDefined()
+      const changes = recordedChanges(changes_text)
+      expect([...changes.keys()]).toEqual(changed_fields)
+      expect(changes.size).toBeGreaterThan(0)
+      const row = new Map(before)
+      for (const [field, [old, now]] of changes) {
+        const held = before?.get(field) ?? 'null'
+        if (!sameJson(old, held)) expect(old, `${action} of ${object_id}: ${field}`).toBe(held)
+        row.set(field, now)
+      }
+      return row
+    })
+    for (const { previous_object_id, object_id } of together) state.delete(previous_object_id ?? object_id ?? '')
+    for (const [place, { action, object_id }] of together.entries()) {
+      const row = rows[place]
+      if (!row || action === 'delete') continue
+      expect(state.has(object_id ?? ''), `${action} of ${object_id}, which is there`).toBe(false)
+      state.set(object_id ?? '', row)
+    }
+  }
+  return [...state.values()].map(rowText).sort()
+}
+
+const USUAL_RUNS = 40
+
+it(
+  'B1 B2 B3 B5 B6 B7 B8 B12 B13 B15 of two tables that are alike but that one is tracked, every transaction comes to the same, and the log replayed from empty is the table',
+  async () => {
+    const anything = anyTable(kinds, version).chain((table) =>
+      anyTransactions(table, version).map((transactions) => ({
+        table,
+        transactions,
+        [fc.toStringMethod]: () => [`\n${table.sql('s')};`, ...transactions.map(transactionText)].join('\n'),
+      })),
+    )
+    let round = 0
+    await fc.assert(
+      fc.asyncProperty(anything, async ({ table, transactions }) => {
+        round += 1
+        const [plain, tracked] = [`plain ${round} "of"`, `Tracked ${round}.%s`]
+        try {
+          // What PostgreSQL itself refuses, such as a default that its type does not take, is no table.
+          const made = await outcome(table.sql(plain))
+          if ((made as { code?: string }).code) return
+          await client.query(table.sql(tracked))
+          const trackedName = `${quoted(tracked)}.${quoted(table.name)}`
+          await track(log.database, trackedName, { label: table.label, unmask: table.columns.map(({ name }) => name) })
+          await log.entries()
+          for (const transaction of transactions) {
+            const without = await transact(transaction, `${quoted(plain)}.${quoted(table.name)}`)
+            expect(await transact(transaction, trackedName)).toEqual(without)
+          }
+          const rows = await rowsOf(table, tracked)
+          expect(rows).toEqual(await rowsOf(table, plain))
+          const entries = (await log.entries()).filter(({ action }) => /^(create|update|delete|truncate)$/.test(action))
+          if (table.key.length > 0) expect(replay(entries)).toEqual(rows)
+          else {
+            const last = entries.findLastIndex(({ action }) => action === 'truncate')
+            const count = (wanted: string) => entries.slice(last + 1).filter(({ action }) => action === wanted).length
+            expect(count('create') - count('delete')).toBe(rows.length)
+          }
+        } finally {
+          await client.query('rollback')
+          await client.query(
+            `set client_min_messages = error; drop schema if exists ${quoted(plain)} cascade; drop schema if exists ${quoted(tracked)} cascade`,
+          )
+        }
+      }),
+      { numRuns: runs(USUAL_RUNS) },
+    )
+  },
+  runsTimeoutMs(USUAL_RUNS),
+)
