@@ -130,7 +130,7 @@ async function trackedTable(database: Database, id: number | undefined, name: st
 }
 
 /** Puts the triggers where they are missing, each relation in its own transaction: one that waits must not hold up the writers of another. */
-async function capture(database: Database, id: number, retry: LockRetryOptions): Promise<void> {
+export async function capture(database: Database, id: number, retry: LockRetryOptions): Promise<void> {
   const { rows } = await database.query<{ relid: string }>('select relid::oid from daybook.uncaptured_relations($1)', [
     id,
   ])
