@@ -54,7 +54,7 @@ export function addInit(program: Command, terminal: Terminal): void {
     })
 }
 
-function describe({ from, to, months, eventTrigger }: InstallResult): string[] {
+function describe({ from, to, months, eventTrigger, eventTriggerOutdated }: InstallResult): string[] {
   const made = months.map((name) => name.replace(/^entry_(\d{4})_(\d{2})$/, '$1-$2')).join(', ')
   return [
     from === 0
@@ -68,6 +68,9 @@ function describe({ from, to, months, eventTrigger }: InstallResult): string[] {
       : [
           'Without a superuser the capture can not follow ALTER TABLE by itself: run daybook sync after a change of tracked columns.',
         ]),
+    ...(eventTriggerOutdated
+      ? ['What follows ALTER TABLE is still that of another version of Daybook: let a superuser run daybook init once.']
+      : []),
   ]
 }
 

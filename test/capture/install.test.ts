@@ -95,7 +95,13 @@ describe('install', () => {
     await install(database)
     await track(database, 'thing')
     const before = await schemaOf(pool)
-    expect(await install(database)).toEqual({ from: 1, to: 1, months: [], eventTrigger: true })
+    expect(await install(database)).toEqual({
+      from: 1,
+      to: 1,
+      months: [],
+      eventTrigger: true,
+      eventTriggerOutdated: false,
+    })
     expect(await schemaOf(pool)).toEqual(before)
   })
 

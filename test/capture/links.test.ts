@@ -188,10 +188,10 @@ describe('labels', () => {
     expect(await grant()).toContain('(Administrator)')
     await log.run('alter table role enable row level security')
     expect(await grant()).toContain('Role admin (null)')
-    await log.run('alter table role disable row level security; revoke select on role from daybook_owner')
+    await log.run('alter table role disable row level security; revoke select on role from daybook_lookup')
     expect(await grant()).toContain('Role admin (null)')
     await log.run(
-      'grant select on role to daybook_owner; alter event trigger daybook_follow_tables disable; alter table role rename title to heading',
+      'grant select on role to daybook_lookup; alter event trigger daybook_follow_tables disable; alter table role rename title to heading',
     )
     expect(await grant()).toContain('Role admin (null)')
     await log.run('alter table role rename heading to title; alter event trigger daybook_follow_tables enable')

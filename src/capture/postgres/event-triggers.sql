@@ -3,12 +3,33 @@
 --
 -- Event triggers run within everybody's DDL, a superuser's too. So what they run must not be in the hands of daybook_owner, whose
 -- members are no superusers: follow_tables runs as daybook_follower, a role without rights and members, whatever it calls;
--- follow_partitions runs as the superuser and calls nothing but PostgreSQL itself.
+-- follow_partitions runs as the superuser and calls nothing but PostgreSQL itself. The role is made here and not with the others, for
+-- whoever makes a role can become it; and a function may have been there before, as somebody else's.
 do $install$
+declare
+  given record;
 begin
   if not (select rolsuper from pg_roles where rolname = current_user) then
     return;
   end if;
+
+  if not exists (select from pg_roles where rolname = 'daybook_follower') then
+    begin
+      create role daybook_follower nologin;
+    exception when duplicate_object or unique_violation then
+      null;
+    end;
+  end if;
+  if exists (select from pg_roles where rolname = 'daybook_follower' and (rolsuper or rolcanlogin or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls)) then
+    alter role daybook_follower nosuperuser nologin nocreaterole nocreatedb noreplication nobypassrls;
+  end if;
+  for given in
+    select pg_get_userbyid(m.member) as member, pg_get_userbyid(m.grantor) as grantor from pg_auth_members m where m.roleid = 'daybook_follower'::regrole
+  loop
+    execute format('revoke daybook_follower from %I granted by %I cascade', given.member, given.grantor);
+  end loop;
+  grant usage on schema daybook to daybook_follower;
+  grant execute on function daybook.follow_changes to daybook_follower;
 
   create or replace function daybook.follow_tables() returns event_trigger
   language plpgsql security definer
@@ -35,7 +56,6 @@ begin
   exception when others then
     raise warning 'Daybook could not follow this change: %', sqlerrm using hint = 'Run daybook sync, or writers of the changed table may fail.';
   end $$;
-  revoke all on function daybook.follow_tables() from public;
   alter function daybook.follow_tables() owner to daybook_follower;
 
   create or replace function daybook.follow_partitions() returns event_trigger
@@ -56,7 +76,7 @@ begin
       capture := (select f.proname from pg_trigger g join pg_proc f on f.oid = g.tgfoid
         where g.tgrelid = partition.parent and g.tgname = 'daybook_insert' and f.pronamespace = 'daybook'::regnamespace);
       continue when capture is null;
-      execute format('grant select on %s to daybook_owner', partition.relation);
+      execute format('grant select on %s to daybook_lookup', partition.relation);
       execute format('create or replace trigger daybook_insert after insert on %s referencing new table as new_rows for each statement execute function daybook.%I()', partition.relation, capture);
       execute format('create or replace trigger daybook_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function daybook.%I()', partition.relation, capture);
       execute format('create or replace trigger daybook_delete after delete on %s referencing old table as old_rows for each statement execute function daybook.%I()', partition.relation, capture);
@@ -65,7 +85,15 @@ begin
   exception when others then
     raise warning 'Daybook could not capture this partition: %', sqlerrm using hint = 'Run daybook sync, or what is written into it directly is not recorded.';
   end $$;
-  revoke all on function daybook.follow_partitions() from public;
+  alter function daybook.follow_partitions() owner to current_user;
+
+  for given in
+    select p.oid::regprocedure as follow, case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end as grantee
+    from pg_proc p cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+    where p.oid in ('daybook.follow_tables()'::regprocedure, 'daybook.follow_partitions()'::regprocedure) and a.grantee <> p.proowner
+  loop
+    execute format('revoke all on function %s from %s cascade', given.follow, given.grantee);
+  end loop;
 
   drop event trigger if exists daybook_follow_tables;
   drop event trigger if exists daybook_follow_drops;

@@ -1,6 +1,6 @@
 import type { Database } from '../../connection/database.ts'
-import { DaybookError } from '../../core/errors.ts'
-import { advisePermission } from './capture-error.ts'
+import { DaybookError, isDaybookError } from '../../core/errors.ts'
+import { advisePermission, captureError } from './capture-error.ts'
 import { type LockRetryOptions, withLockRetry } from './lock-retry.ts'
 import { type Migration, readEventTriggers, readFunctions, readMigrations, readRoles } from './sql-files.ts'
 
@@ -23,17 +23,30 @@ export interface InstallResult {
    * {@link sync} after a change of a tracked table.
    */
   readonly eventTrigger: boolean
+  /** Whether what follows is of another version of Daybook: a superuser has installed it, and somebody else has upgraded the log since. */
+  readonly eventTriggerOutdated: boolean
 }
 
 const MONTHS_AHEAD = 3
 
-/** Two installers at once: the second waits here and then sees that it is done. */
-const INSTALL_LOCK = "select pg_advisory_xact_lock(hashtextextended('daybook.install', 0))"
+/**
+ * Two installers at once: the second waits here and then sees that it is done. Where there is a log already, one of its own tables is
+ * what is locked: the advisory lock could be held by anybody.
+ */
+const INSTALL_LOCK = `do $$ begin
+  if not exists (select from pg_tables where schemaname = 'daybook' and tablename = 'migration') then
+    perform pg_advisory_xact_lock(hashtextextended('daybook.install', 0));
+  end if;
+  if exists (select from pg_tables where schemaname = 'daybook' and tablename = 'migration') then
+    lock table daybook.migration in share row exclusive mode;
+  end if;
+end $$`
 
 /**
  * Installs the log in the schema `daybook`, or brings it up to this version: all or nothing. Harmless where it is up to date.
  *
- * Needs a superuser, or a role with CREATEROLE and CREATE on the database.
+ * Needs a superuser; or a role with CREATEROLE and CREATE on the database; or a member of daybook_owner, where the roles and the schema
+ * are there.
  * @throws DaybookError `schema_newer` where a newer Daybook has been here; `not_installed` where the schema `daybook` is somebody
  * else's; `permission_denied`; `lock_timeout`.
  */
@@ -60,8 +73,7 @@ export async function install(
       await transaction.query(readEventTriggers())
       for (const role of options.applicationRoles ?? []) await grantRole(transaction, 'daybook_writer', role)
       for (const role of options.readerRoles ?? []) await grantRole(transaction, 'daybook_reader', role)
-      const { rows } = await transaction.query<{ there: boolean }>(EVENT_TRIGGER_IS_THERE)
-      return { from, to: newest(migrations), months, eventTrigger: rows[0]?.there ?? false }
+      return { from, to: newest(migrations), months, ...(await eventTriggers(transaction)) }
     },
     retry,
   ).catch((error: unknown) => {
@@ -70,10 +82,22 @@ export async function install(
 }
 
 const ADVICE =
-  'Install as a superuser, or as a role with CREATEROLE that may create schemas in this database; where another database of the server has a log, a superuser must let that role administer daybook_owner, daybook_writer, daybook_reader and daybook_follower.'
+  'Install as a superuser, or as a role with CREATEROLE and CREATE on this database; where the roles of the log are there already, as a member of daybook_owner. docs/install.md says what a DBA can do beforehand.'
 
-const EVENT_TRIGGER_IS_THERE =
-  "select exists (select from pg_event_trigger where evtname = 'daybook_follow_tables' and evtenabled in ('O', 'A')) as there"
+/** The functions of the event triggers that are there and switched on, as they were installed. */
+const EVENT_TRIGGERS = `select p.prosrc as source from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
+  where e.evtname in ('daybook_follow_tables', 'daybook_follow_drops', 'daybook_follow_partitions') and e.evtenabled in ('O', 'A')`
+
+async function eventTriggers(
+  database: Database,
+): Promise<Pick<InstallResult, 'eventTrigger' | 'eventTriggerOutdated'>> {
+  const { rows } = await database.query<{ source: string }>(EVENT_TRIGGERS)
+  const current = readEventTriggers()
+  return {
+    eventTrigger: rows.length === 3,
+    eventTriggerOutdated: rows.some(({ source }) => !current.includes(source)),
+  }
+}
 
 /** The whole installation as one script for `psql`, for those who apply SQL by hand or keep migrations. */
 export function installSql(options: InstallOptions = {}): string {
@@ -83,6 +107,7 @@ export function installSql(options: InstallOptions = {}): string {
   ]
   return [
     'begin;',
+    'set local search_path = pg_catalog, pg_temp;',
     `${INSTALL_LOCK};`,
     readRoles(),
     'set local role daybook_owner;',
@@ -173,12 +198,14 @@ function refuseNewer(installed: number, migrations: readonly Migration[]): void 
 }
 
 async function grantRole(database: Database, group: string, role: string): Promise<void> {
-  const { rows } = await database.query<{ name: string }>(
-    'select quote_ident(rolname) as name from pg_roles where rolname = $1',
-    [role],
+  const { rows } = await database.query<{ name: string; granted: boolean }>(
+    `select quote_ident(r.rolname) as name, exists (
+        select from pg_auth_members m where m.roleid = $2::text::regrole and m.member = r.oid
+      ) as granted from pg_roles r where r.rolname = $1`,
+    [role, group],
   )
-  const name = rows[0]?.name
-  if (!name) {
+  const [found] = rows
+  if (!found) {
     throw new DaybookError(
       'invalid_option',
       `There is no role "${role}" on this server. Create it first: create role … login`,
@@ -187,5 +214,15 @@ async function grantRole(database: Database, group: string, role: string): Promi
       },
     )
   }
-  await database.query(`grant ${group} to ${name}`)
+  // A DBA may have done it, and whoever installs may not be allowed to.
+  if (found.granted) return
+  await database.query(`grant ${group} to ${found.name}`).catch((error: unknown) => {
+    const refused = captureError(error)
+    if (!isDaybookError(refused) || refused.code !== 'permission_denied') throw refused
+    throw new DaybookError(
+      'permission_denied',
+      `This role may not give ${group} to "${role}". Let a superuser, or a role that administers ${group}, run: grant ${group} to ${found.name}`,
+      { details: { role, ...refused.details } },
+    )
+  })
 }

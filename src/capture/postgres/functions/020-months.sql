@@ -20,8 +20,8 @@ begin
   if patience = '0' then
     perform set_config('lock_timeout', '200ms', true);
   end if;
-  -- Two callers at once: one makes the month, the other sees it and goes on.
-  perform pg_advisory_xact_lock(hashtextextended('daybook.ensure_months', 0));
+  -- Two callers at once: one makes the month, the other sees it and goes on. An advisory lock could be held by anybody.
+  lock table daybook.migration in share update exclusive mode;
   if to_regclass(format('daybook.%I', partition)) is not null then
     perform set_config('lock_timeout', patience, true);
     return null;
@@ -35,8 +35,7 @@ begin
     from pg_class c join pg_tablespace s on s.oid = c.reltablespace where c.oid = 'daybook.entry'::regclass;
   -- PARTITION OF would lock the whole log against readers and writers; ATTACH does not.
   execute format('create table daybook.%I (like daybook.entry including defaults including constraints)', partition);
-  perform daybook.revoke_others('table', format('daybook.%I', partition), c.relacl, c.relowner)
-    from pg_class c where c.oid = format('daybook.%I', partition)::regclass;
+  perform daybook.revoke_relation(format('daybook.%I', partition)::regclass);
   execute format('with moved as (delete from daybook.entry_default where recorded_at >= %L and recorded_at < %L returning *) insert into daybook.%I select * from moved',
     first, next, partition);
   -- With the bound known beforehand, attaching does not read the rows again.
@@ -68,7 +67,7 @@ begin
     perform set_config('lock_timeout', '200ms', true);
   end if;
   -- Before anything of the log is looked at: two callers that hold a look at the default partition would wait for each other.
-  perform pg_advisory_xact_lock(hashtextextended('daybook.ensure_months', 0));
+  lock table daybook.migration in share update exclusive mode;
   for month in
     select m from generate_series(date_trunc('month', now()), date_trunc('month', now()) + make_interval(months => months_ahead), interval '1 month') m
     union

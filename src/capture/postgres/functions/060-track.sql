@@ -49,7 +49,7 @@ declare
   unknown text;
 begin
   -- Two callers at once would stumble over the rights and functions that both change.
-  perform pg_advisory_xact_lock(hashtextextended('daybook.configure_table', 0));
+  lock table daybook.tracked_table in share update exclusive mode;
   select c.oid, c.relkind, c.relpersistence, c.relname, s.nspname into class
     from pg_class c join pg_namespace s on s.oid = c.relnamespace where c.oid = relation;
   if class.nspname in ('daybook', 'pg_catalog', 'information_schema', 'pg_toast') then
@@ -197,7 +197,7 @@ begin
   return done;
 end $$;
 
--- Labels and the count of a truncated table are read by the log's owner. Where these rights can't be given, entries go without.
+-- Labels and the count of a truncated table are read as daybook_lookup. Where these rights can't be given, entries go without.
 create or replace function daybook.allow_reading(relation regclass) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -205,11 +205,11 @@ as $$
 declare
   schema regnamespace := (select relnamespace from pg_class where oid = relation);
 begin
-  if not has_schema_privilege('daybook_owner', schema, 'usage') then
-    execute format('grant usage on schema %s to daybook_owner', schema);
+  if not has_schema_privilege('daybook_lookup', schema, 'usage') then
+    execute format('grant usage on schema %s to daybook_lookup', schema);
   end if;
-  if not has_table_privilege('daybook_owner', relation, 'select') then
-    execute format('grant select on %s to daybook_owner', relation);
+  if not has_table_privilege('daybook_lookup', relation, 'select') then
+    execute format('grant select on %s to daybook_lookup', relation);
   end if;
 exception when insufficient_privilege then
   raise notice 'Daybook may not read %: labels of linked objects are left out, and truncated rows are estimated.', relation;
@@ -271,7 +271,7 @@ begin
     foreach operation in array array['insert', 'update', 'delete', 'truncate'] loop
       execute format('drop trigger if exists %I on %s', 'daybook_' || operation, relation);
     end loop;
-    execute format('revoke select on %s from daybook_owner', relation);
+    execute format('revoke select on %s from daybook_lookup', relation);
   end loop;
   perform set_config('lock_timeout', patience, true);
 end $$;

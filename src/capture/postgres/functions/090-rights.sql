@@ -3,12 +3,15 @@
 do $$
 begin
   perform daybook.revoke_others('schema', 'daybook', nspacl, nspowner) from pg_namespace where nspname = 'daybook';
-  perform daybook.revoke_others(case relkind when 'S' then 'sequence' else 'table' end, oid::regclass::text, relacl, relowner)
-    from pg_class where relnamespace = 'daybook'::regnamespace and relkind in ('r', 'p', 'v', 'S');
+  perform daybook.revoke_relation(oid::regclass) from pg_class where relnamespace = 'daybook'::regnamespace and relkind in ('r', 'p', 'v', 'S');
   perform daybook.revoke_others('function', oid::regprocedure::text, coalesce(proacl, acldefault('f', proowner)), proowner)
     from pg_proc where pronamespace = 'daybook'::regnamespace and pg_has_role(proowner, 'usage');
+  -- Only a superuser makes this role, with the event triggers.
+  if exists (select from pg_roles where rolname = 'daybook_follower') then
+    grant usage on schema daybook to daybook_follower;
+    grant execute on function daybook.follow_changes to daybook_follower;
+  end if;
 end $$;
-grant usage on schema daybook to daybook_writer, daybook_reader, daybook_follower;
+grant usage on schema daybook to daybook_writer, daybook_reader;
 grant execute on function daybook.record, daybook.ensure_months to daybook_writer;
-grant execute on function daybook.follow_changes to daybook_follower;
 grant select on daybook.entries, daybook.entry, daybook.tracked_table, daybook.migration to daybook_reader;
