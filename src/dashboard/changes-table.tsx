@@ -175,7 +175,7 @@ export function Value({ value, side, links }: ValueProps) {
       {isMissing && (
         <>
           {' '}
-          <span class="code">{NOT_IN_THE_LOG}</span>
+          <span class="missing">{NOT_IN_THE_LOG}</span>
         </>
       )}
     </>

@@ -26,7 +26,7 @@ function Part({ part }: { readonly part: SentencePart }) {
     case 'verb':
       return <span class={`verb ${toneClass(part.tone)}`}>{part.text}</span>
     case 'note':
-      return <span class="code">{part.text}</span>
+      return <span class="missing">{part.text}</span>
     case 'field':
       return (
         <span class={named('field', part.recorded)} title={part.recorded}>

@@ -20,9 +20,16 @@ let newest: string
 const STAFF: Authorization = { allow: true, viewer: { id: '2', label: 'staff@example.com' } }
 const CLERK: Authorization = { allow: false, reason: 'forbidden', viewer: { id: '3', label: 'clerk@example.com' } }
 
+const FIELDS = {
+  status: { choices: { open: 'Still open', paid: '<b>Paid</b> & done' } },
+  reference: { label: 'Reference of the customer, as it stood on the order' },
+  customer_id: { label: 'Customer', references: 'Customer' },
+}
+
 function mounted(store: Store, authorization: Authorization) {
   const dashboard = createDashboard({
     store,
+    tables: { invoice: { fields: FIELDS } },
     title: 'Back office',
     authorize: () => authorization,
     recordAs: async () => {},
@@ -85,12 +92,13 @@ async function fill({ write }: TestLog): Promise<void> {
     ...invoice,
     changes: {
       status: ['open', 'paid'],
+      customer_id: [9999, 7],
       notes: ['Due on receipt, call first', 'Due on receipt, paid by transfer'],
       address: [{ city: 'Helsinki' }, { city: 'Espoo', zip: null }],
       iban: [{ $daybook: 'masked' }, { $daybook: 'masked' }],
       reference: ['', 'x'.repeat(400)],
     },
-    changed_fields: ['status', 'notes', 'address', 'iban', 'reference'],
+    changed_fields: ['status', 'customer_id', 'notes', 'address', 'iban', 'reference'],
     context: '{"route":"PATCH /invoices/:id","database":{"role":"app","address":"10.0.3.4"}}',
   })
   newest = ids[0] ?? ''
@@ -163,6 +171,16 @@ test('without JavaScript it lists, filters, pages, opens and exports', async () 
   const download = page.waitForEvent('download')
   await page.getByRole('link', { name: 'Export CSV' }).click()
   expect((await download).suggestedFilename()).toMatch(/^daybook-.*\.csv$/)
+  await page.context().close()
+})
+
+test('B21 a key leads to the object that it is shown by, and one that the log does not know leads nowhere', async () => {
+  const { page } = await open(`/audit/entries/${newest}`, { javaScriptEnabled: false })
+  await page.getByText('<b>Paid</b> & done').first().waitFor()
+  expect(await page.getByText('not in the log').count()).toBe(1)
+  expect(await page.getByRole('link', { name: '9999' }).count()).toBe(0)
+  await page.getByRole('link', { name: 'Customer 7' }).click()
+  await page.getByRole('heading', { level: 1, name: 'Customer 7' }).waitFor()
   await page.context().close()
 })
 
