@@ -12,7 +12,7 @@ export interface TimelineQuery extends Cursor {
   readonly limit?: number
 }
 
-/** A stretch of the log in which the object had a key: after and up to the entries that changed it, both exclusive and inclusive as named. */
+/** A stretch of the log in which the object had a key. */
 interface KeySpan {
   readonly key: string
   /** Entries from this one on (inclusive). */
@@ -58,7 +58,10 @@ export async function readTimeline(database: Database, query: TimelineQuery): Pr
   return { entries, ...(first && { newer: { after: first.id } }), ...(last && { older: { before: last.id } }) }
 }
 
-/** The keys of an object and when it had them, followed back and forward from one key. Another object that had the key earlier or later stays out. */
+/**
+ * The keys of an object and when it had them, followed back and forward from one key. Of a key that it was followed to, another object
+ * that had it earlier or later stays out; of the one that was asked for, all objects that had it are told.
+ */
 async function keySpans(database: Database, model: string, objectId: string): Promise<readonly KeySpan[]> {
   const spans: KeySpan[] = [{ key: objectId }]
   const followed = new Set<string>()
@@ -68,11 +71,47 @@ async function keySpans(database: Database, model: string, objectId: string): Pr
       if (followed.has(rename.id)) continue
       followed.add(rename.id)
       const id = BigInt(rename.id)
-      if (rename.object_id === span.key) spans.push({ key: rename.previous_object_id, until: id })
-      if (rename.previous_object_id === span.key) spans.push({ key: rename.object_id, from: id })
+      if (rename.object_id === span.key) spans.push(await sinceItsStart(database, model, rename.previous_object_id, id))
+      if (rename.previous_object_id === span.key) spans.push(await untilItsEnd(database, model, rename.object_id, id))
     }
   }
   return spans
+}
+
+/** The stretch before an entry in which a key was one object's: from where it was created or took the key. */
+async function sinceItsStart(database: Database, model: string, key: string, until: bigint): Promise<KeySpan> {
+  const { sql, parameters } = build
+    .selectFrom('daybook.entry as v')
+    .select(['v.id'])
+    .where('v.model', '=', model)
+    .where('v.object_id', '=', key)
+    .where('v.id', '<', String(until))
+    .where((eb) => eb.or([eb('v.action', '=', 'create'), eb('v.previous_object_id', 'is not', null)]))
+    .orderBy('v.id', 'desc')
+    .limit(1)
+    .compile()
+  const { rows } = await database.query<{ id: unknown }>(sql, parameters)
+  return { key, until, ...(rows[0] && { from: BigInt(String(rows[0].id)) }) }
+}
+
+/** The stretch from an entry on in which a key was one object's: to where it was deleted or gave the key away. */
+async function untilItsEnd(database: Database, model: string, key: string, from: bigint): Promise<KeySpan> {
+  const { sql, parameters } = build
+    .selectFrom('daybook.entry as v')
+    .select(['v.id'])
+    .where('v.model', '=', model)
+    .where('v.id', '>', String(from))
+    .where((eb) =>
+      eb.or([
+        eb.and([eb('v.object_id', '=', key), eb('v.action', '=', 'delete')]),
+        eb('v.previous_object_id', '=', key),
+      ]),
+    )
+    .orderBy('v.id')
+    .limit(1)
+    .compile()
+  const { rows } = await database.query<{ id: unknown }>(sql, parameters)
+  return { key, from, ...(rows[0] && { until: BigInt(String(rows[0].id)) + 1n }) }
 }
 
 async function renamesOf(database: Database, model: string, span: KeySpan): Promise<Rename[]> {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sync, track, trackedTables, untrack } from '../../src/capture/postgres/index.ts'
 import { createLoginRole } from '../database.ts'
-import { brief, type CaptureLog, createCaptureLog } from './log.ts'
+import { brief, type CaptureLog, connect, createCaptureLog } from './log.ts'
 
 let log: CaptureLog
 
@@ -199,5 +199,114 @@ describe('partitions', () => {
       ['update', ['p', 'P']],
       ['update', ['c', 'C']],
     ])
+  })
+
+  it('B11 a row is captured once through any level of list, range, hash and default partitions, wherever it moves', async () => {
+    await log.table(
+      `create table sale (region text, day date, id int, amount numeric, primary key (id, region, day)) partition by list (region);
+       create table sale_eu partition of sale for values in ('de', 'fr') partition by range (day);
+       create table sale_eu_old partition of sale_eu for values from (minvalue) to ('2024-01-01');
+       create table sale_eu_new partition of sale_eu default partition by hash (id);
+       create table sale_eu_new_0 partition of sale_eu_new for values with (modulus 1, remainder 0);
+       create table sale_rest (amount numeric, id int not null, day date not null, gone int, region text not null);
+       alter table sale_rest drop column gone; alter table sale attach partition sale_rest default`,
+      'sale',
+    )
+    const levels = ['sale', 'sale_eu', 'sale_eu_new', 'sale_eu_new_0']
+    for (const [id, level] of levels.entries())
+      await log.run(`insert into ${level} values ('de', '2024-05-05', ${id}, 1)`)
+    expect((await log.entries()).map(({ action, object_id }) => `${action} ${object_id}`)).toEqual(
+      levels.map((_, id) => `create ["${id}", "de", "2024-05-05"]`),
+    )
+    for (const level of levels) await log.run(`update ${level} set amount = amount + 1`)
+    expect(await log.entries()).toHaveLength(16)
+    // From the bottom to another branch, to the default of the root and back.
+    for (const move of ["day = '2020-01-01'", "region = 'us'", "region = 'fr', day = '2025-01-01'"]) {
+      await log.run(`update sale set ${move} where id = 1`)
+      const [entry, ...others] = await log.entries()
+      expect(others).toEqual([])
+      expect(entry?.action).toBe('update')
+      expect(entry?.changed_fields).not.toContain('amount')
+      expect(entry?.previous_object_id).not.toBeNull()
+    }
+    await log.run(`merge into sale s using (values (0, 'de'), (1, 'fr'), (9, 'xx')) v (id, region) on s.id = v.id and s.region = v.region
+      when matched and v.id = 0 then delete when matched then update set amount = -1
+      when not matched then insert values (v.region, '2024-01-01', v.id, 9)`)
+    expect((await log.entries()).map(({ action, changes }) => `${action} ${changes.amount}`).sort()).toEqual([
+      'create ,9',
+      'delete 5,',
+      'update 5,-1',
+    ])
+    await log.run('drop table sale')
+  })
+
+  it("B11 a partition that is detached is captured on as its root's until it is untracked, and once when it is attached again", async () => {
+    await log.table(
+      'create table batch (id int primary key) partition by list (id); create table batch_1 partition of batch for values in (1, 2, 3)',
+      'batch',
+    )
+    await log.run('alter table batch detach partition batch_1; insert into batch_1 values (1)')
+    await log.run('alter table batch attach partition batch_1 for values in (1, 2, 3)')
+    await log.run('insert into batch_1 values (2); insert into batch values (3)')
+    expect((await log.entries()).map(({ action, model, object_id }) => `${action} ${model} ${object_id}`)).toEqual([
+      'create Batch 1',
+      'create Batch 2',
+      'create Batch 3',
+    ])
+  })
+
+  it('B11 B14 while partitions are attached and detached, writers fail for nothing but that, and there is an entry for each change', async () => {
+    await log.table(
+      `create table moving (id int, v int not null default 0, primary key (id)) partition by range (id);
+       create table moving_0 partition of moving for values from (0) to (10);
+       create table moving_1 (v int not null default 0, gone text, id int not null, primary key (id)); alter table moving_1 drop column gone;
+       alter table moving attach partition moving_1 for values from (10) to (20)`,
+      'moving',
+    )
+    await log.run('insert into moving select generate_series(0, 19)')
+    let writing = true
+    let changed = 0
+    const writer = async (statement: string) => {
+      const client = await connect(log.url)
+      try {
+        while (writing) {
+          const { rowCount } = await client.query(statement)
+          changed += rowCount ?? 0
+        }
+      } finally {
+        await client.end()
+      }
+    }
+    await log.entries()
+    const writers = [
+      writer('update moving set v = v + 1 where id in (1, 11)'),
+      writer('update moving set v = v + 1 where id = 12'),
+      writer('update moving_1 set v = v + 1 where id = 13'),
+      writer('update moving_0 set v = v + 1 where id = 3'),
+    ]
+    const altering = (async () => {
+      for (let round = 0; round < 8; round++) {
+        await log.run(`alter table moving detach partition moving_1${round % 2 ? ' concurrently' : ''}`)
+        await log.run('alter table moving attach partition moving_1 for values from (10) to (20)')
+        await log.run(
+          `create table moving_${round + 2} partition of moving for values from (${round * 10 + 20}) to (${round * 10 + 30})`,
+        )
+      }
+    })()
+    try {
+      await Promise.race([altering, ...writers])
+    } finally {
+      writing = false
+      await Promise.all([altering, ...writers])
+    }
+    const entries = await log.entries()
+    expect(entries).toHaveLength(changed)
+    const { rows } = await log.run('select id, v from moving where v > 0 order by id')
+    expect(rows.map(({ id }) => id)).toEqual([1, 3, 11, 12, 13])
+    for (const { id, v } of rows) {
+      expect(entries.filter(({ object_id }) => object_id === String(id)).map(({ changes }) => changes.v)).toEqual(
+        Array.from({ length: v }, (_, place) => [place, place + 1]),
+      )
+    }
   })
 })

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { track } from '../../src/capture/postgres/index.ts'
 import { fromPgPool } from '../../src/connection/pg.ts'
 import { isExactNumber, writeExactJson } from '../../src/core/exact-json.ts'
 import { type Filter, parseFilter } from '../../src/core/filter.ts'
@@ -347,6 +348,38 @@ describe('a timeline', () => {
     expect(await actions('5')).toEqual(['create 5', ...life])
     expect(await actions('7', 'Order')).toEqual(['create 7'])
     expect(await actions('nobody')).toEqual([])
+  })
+
+  test('B9 keeps the lives of an id that is used again apart: both stand in its own timeline, and no other key leads from one to the other', async () => {
+    await log.pool.query('create table member (id int primary key, name text)')
+    await track(fromPgPool(log.pool), 'member')
+    await log.as(
+      undefined,
+      "insert into member values (5, 'first')",
+      'update member set id = 6',
+      'update member set id = 5',
+      'delete from member',
+    )
+    await log.as(
+      undefined,
+      "insert into member values (5, 'second')",
+      "update member set name = 'Second'",
+      'update member set id = 8',
+    )
+    await log.as(undefined, "insert into member values (5, 'third')", 'delete from member where id = 8')
+    await log.as(
+      undefined,
+      "insert into member values (8, 'fourth')",
+      'update member set id = 9 where id = 8',
+      "insert into member values (8, 'fifth')",
+    )
+    const first = ['delete 5', 'update 5', 'update 6', 'create 5']
+    const second = ['delete 8', 'update 8', 'update 5', 'create 5']
+    const fourth = ['update 9', 'create 8']
+    expect(await actions('6', 'Member')).toEqual(first)
+    expect(await actions('9', 'Member')).toEqual(fourth)
+    expect(await actions('5', 'Member')).toEqual([second[0], 'create 5', ...second.slice(1), ...first])
+    expect(await actions('8', 'Member')).toEqual(['create 8', ...fourth, ...second])
   })
 
   test('B27 holds what joined the object to another one, once, from both sides', async () => {

@@ -58,6 +58,8 @@ export const anyName = fc
   )
   .filter((name) => !/[\0\ud800-\udfff]/.test(name) && Buffer.byteLength(name) <= 50 && !SYSTEM_COLUMNS.includes(name))
 
+const REACTIONS = ['cascade', 'set null', 'set default', 'no action', 'restrict']
+
 function columnOf(kinds: readonly Kind[], key: boolean, version: number): fc.Arbitrary<Omit<Column, 'name'>> {
   const integer = kinds.filter(({ type }) => type === 'integer')
   const keyable = kinds.filter(({ keys }) => keys !== undefined)
@@ -138,6 +140,15 @@ export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<
       refusing: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),
       checked: fc.integer({ min: 0, max: 5 }).map((n) => n === 0),
       labelled: fc.boolean(),
+      // Rows that hang on rows of the same table.
+      hangs: fc.option(
+        fc.tuple(
+          fc.constantFrom(...REACTIONS),
+          fc.constantFrom(...REACTIONS),
+          fc.constantFrom('', 'deferrable initially deferred'),
+        ),
+        { freq: 4 },
+      ),
     })
     .chain((shape) =>
       fc
@@ -156,6 +167,10 @@ export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<
         .map(({ names, keys, others }): Table => {
           const columns = [...keys, ...others].map((column, place) => ({ ...column, name: names[place] as string }))
           const key = columns.slice(0, keys.length)
+          const [first] = key
+          const last = columns.at(-1)
+          const hangs =
+            key.length === 1 && first && last && last.kind === first.kind && last.made === 'no' ? shape.hangs : null
           const partitionable =
             shape.partitioned &&
             ['integer', 'text', 'uuid'].includes(key[0]?.kind.type ?? '') &&
@@ -177,8 +192,11 @@ export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<
               const definitions = columns.map(({ name, kind, clause }) => `${quoted(name)} ${kind.type} ${clause}`)
               const keyClause =
                 key.length > 0
-                  ? `, primary key (${key.map(({ name }) => quoted(name)).join(', ')})${shape.deferrable ? ' deferrable' : ''}`
+                  ? `, primary key (${key.map(({ name }) => quoted(name)).join(', ')})${shape.deferrable && !hangs ? ' deferrable' : ''}`
                   : ''
+              const hangsClause = hangs
+                ? `, foreign key (${quoted(last?.name ?? '')}) references ${table} on delete ${hangs[0]} on update ${hangs[1]} ${hangs[2]}`
+                : ''
               const checkClause = shape.checked
                 ? `, check (num_nulls(${columns
                     .slice(0, 50)
@@ -189,7 +207,7 @@ export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<
               const part = (suffix: string) => `${quoted(schema)}.${quoted(`part ${suffix}`)}`
               return [
                 `create schema ${quoted(schema)}`,
-                `create ${shape.unlogged && !partitionable ? 'unlogged ' : ''}table ${table} (${dropped ? `${quoted(gone)} text, ` : ''}${definitions.join(', ')}${keyClause}${checkClause})${partitionable ? ` partition by hash (${quoted(key[0]?.name ?? '')})` : ''}`,
+                `create ${shape.unlogged && !partitionable ? 'unlogged ' : ''}table ${table} (${dropped ? `${quoted(gone)} text, ` : ''}${definitions.join(', ')}${keyClause}${checkClause}${hangsClause})${partitionable ? ` partition by hash (${quoted(key[0]?.name ?? '')})` : ''}`,
                 ...(dropped ? [`alter table ${table} drop column ${quoted(gone)}`] : []),
                 ...(partitionable
                   ? [
