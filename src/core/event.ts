@@ -6,8 +6,14 @@ import { DaybookError } from './errors.ts'
 export const OUTCOMES = ['success', 'failure', 'denied'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
-/** The actions that only the capture may write; `record()` and its SQL function refuse them. */
-export const CAPTURED_ACTIONS = ['create', 'update', 'delete', 'truncate', 'purge', 'linked', 'unlinked'] as const
+/**
+ * The actions that only the capture may write; `record()` and its SQL function refuse them, and whatever else begins with `capture.`:
+ * those say what is tracked.
+ */
+export const CAPTURED_ACTIONS = [
+  ...(['create', 'update', 'delete', 'truncate', 'purge', 'linked', 'unlinked', 'baseline'] as const),
+  ...(['capture.tracked', 'capture.changed', 'capture.untracked', 'capture.paused', 'capture.resumed'] as const),
+] as const
 
 /** The actions that Daybook knows by name; any other is the application's own, such as `invoice.approved`. */
 export const KNOWN_ACTIONS = [
@@ -69,7 +75,7 @@ const auditEvent = z.strictObject({
   action: text(MAX_ACTION_LENGTH)
     .regex(ACTION, 'must be lower-case words joined by "." or "_", such as invoice.approved')
     .refine(
-      (action) => !(CAPTURED_ACTIONS as readonly string[]).includes(action),
+      (action) => !(CAPTURED_ACTIONS as readonly string[]).includes(action) && !/^capture(\.|$)/.test(action),
       'is written by the capture alone; name what the application did, such as invoice.approved',
     ),
   outcome: z.enum(OUTCOMES).default('success'),

@@ -269,8 +269,12 @@ describe('what is tracked', () => {
     await log.run('insert into once values (1)')
     await untrack(log.database, 'once')
     await log.run('insert into once values (2)')
-    const { rows } = await log.run("select object_id from daybook.entries where model = 'Once'")
-    expect(rows).toEqual([{ object_id: '1' }])
+    const { rows } = await log.run("select action, object_id from daybook.entries where model = 'Once' order by id")
+    expect(rows).toEqual([
+      { action: 'capture.tracked', object_id: null },
+      { action: 'create', object_id: '1' },
+      { action: 'capture.untracked', object_id: null },
+    ])
     await expect(untrack(log.database, 'once')).rejects.toMatchObject({ code: 'not_tracked' })
     await log.entries()
   })

@@ -43,8 +43,10 @@ export interface CaptureLog {
   run(text: string, values?: unknown[]): Promise<pg.QueryResult>
   /** Makes a table and tracks it. */
   table(definition: string, name: string, options?: TableOptions): Promise<void>
-  /** The entries made since this was last called, oldest first. */
+  /** The entries of changes and events made since this or {@link allEntries} was last called, oldest first. */
   entries(): Promise<CapturedEntry[]>
+  /** The same with those of what was tracked and paused. */
+  allEntries(): Promise<CapturedEntry[]>
   close(): Promise<void>
 }
 
@@ -54,6 +56,14 @@ export async function createCaptureLog(): Promise<CaptureLog> {
   const database = fromPgPool(pool)
   const installed = await install(database)
   let last = '0'
+  async function allEntries() {
+    const { rows } = await pool.query<CapturedEntry>(
+      'select *, changes::text as changes_text from daybook.entries where id > $1 order by id',
+      [last],
+    )
+    last = rows.at(-1)?.id ?? last
+    return rows
+  }
   return {
     url,
     pool,
@@ -65,14 +75,8 @@ export async function createCaptureLog(): Promise<CaptureLog> {
       await pool.query(definition)
       await track(database, name, options)
     },
-    async entries() {
-      const { rows } = await pool.query<CapturedEntry>(
-        'select *, changes::text as changes_text from daybook.entries where id > $1 order by id',
-        [last],
-      )
-      last = rows.at(-1)?.id ?? last
-      return rows
-    },
+    entries: async () => (await allEntries()).filter(({ action }) => !action.startsWith('capture.')),
+    allEntries,
     close: () => test.close(),
   }
 }

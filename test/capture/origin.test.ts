@@ -261,9 +261,9 @@ describe('what the log hangs on', () => {
       "select actor_id, actor_label from daybook.entries where actor_id = '1' and actor_label = 'Ada'",
     )
     expect(kept.rows).toHaveLength(1)
-    expect((await log.run("select object_label from daybook.entries where model = 'Account'")).rows).toEqual([
-      { object_label: 'Ada' },
-      { object_label: 'Ada' },
-    ])
+    expect(
+      (await log.run("select object_label from daybook.entries where model = 'Account' and object_id is not null"))
+        .rows,
+    ).toEqual([{ object_label: 'Ada' }, { object_label: 'Ada' }])
   })
 })

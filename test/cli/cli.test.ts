@@ -91,6 +91,7 @@ describe('init and track', () => {
     expect(entries).toMatchObject([
       { action: 'update', changes: { tax_id: ['GB1', 'GB2'] } },
       { action: 'create', object_label: 'Ada & Co', changes: { name: [null, 'Ada & Co'] } },
+      { action: 'capture.tracked', model: 'Customer', changes: { label: [null, ['name']] } },
     ])
     for (const entry of entries) {
       expect(entry).toMatchObject({ actor_type: 'database', actor_id: 'postgres', database_user: 'postgres' })

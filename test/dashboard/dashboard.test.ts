@@ -293,7 +293,7 @@ describe('the list', () => {
       )
       expect(textOf(nothing.html)).toContain('No table is tracked')
       await empty.pool.query('create table invoice (id int primary key)')
-      await empty.pool.query("select daybook.configure_table('public.invoice', 'Invoice')")
+      await empty.pool.query("select daybook.configure_table('public.invoice', 'Invoice'); delete from daybook.entry")
       const tracked = await page(
         '/',
         dashboardFor(() => STAFF, empty.store),

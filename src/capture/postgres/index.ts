@@ -1,3 +1,4 @@
+export { type BaselineOptions, type BaselineProgress, baseline } from './baseline.ts'
 export {
   ensureMonths,
   type InstallOptions,
@@ -8,6 +9,7 @@ export {
   requireInstalled,
 } from './install.ts'
 export type { LockRetryOptions } from './lock-retry.ts'
+export { type PauseOptions, pause } from './pause.ts'
 export { recordEvent, type StatementRunner } from './record.ts'
 export { type SeedOptions, seed } from './seed.ts'
 export {

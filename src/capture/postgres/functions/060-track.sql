@@ -46,6 +46,7 @@ declare
   relation regclass := daybook.find_table(table_name);
   class record;
   tracked daybook.tracked_table;
+  before jsonb;
   unknown text;
 begin
   -- Two callers at once would stumble over the rights and functions that both change.
@@ -96,6 +97,7 @@ begin
       hint = 'Use record or refuse.';
   end if;
 
+  before := (select daybook.options_of(t) from daybook.tracked_table t where t.relation = class.oid);
   insert into daybook.tracked_table as t (relation, model, label_columns, include_columns, exclude_columns, mask_columns, unmask_columns,
     truncate_policy, permission_columns, link_kind, link_from, link_to)
   values (relation, coalesce(nullif(model, ''), replace(initcap(replace(class.relname, '_', ' ')), ' ', '')), label_columns, include_columns,
@@ -138,7 +140,50 @@ begin
   end if;
 
   perform daybook.compile_capture(tracked.id);
+  perform daybook.record_options(tracked.id, before);
   return tracked.id;
+end $$;
+
+-- What was said of a table when it was tracked, by the names that people know the options by; without those that say nothing.
+create or replace function daybook.options_of(tracked daybook.tracked_table) returns jsonb
+language sql immutable
+as $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'model', tracked.model,
+    'label', nullif(to_jsonb(tracked.label_columns), '[]'),
+    'include', to_jsonb(tracked.include_columns),
+    'exclude', nullif(to_jsonb(tracked.exclude_columns), '[]'),
+    'mask', nullif(to_jsonb(tracked.mask_columns), '[]'),
+    'unmask', nullif(to_jsonb(tracked.unmask_columns), '[]'),
+    'truncate', tracked.truncate_policy,
+    'permission', case tracked.link_kind when 'permission' then jsonb_build_object('to', tracked.link_from, 'grants', tracked.link_to) end,
+    'link', case tracked.link_kind when 'link' then jsonb_build_object('from', tracked.link_from, 'to', tracked.link_to) end,
+    'permission_columns', nullif(to_jsonb(tracked.permission_columns), '[]')))
+$$;
+
+-- The options that differ, as the changes of an entry; null where none does.
+create or replace function daybook.changed_options(before jsonb, after jsonb) returns json
+language sql immutable
+as $$
+  select json_object_agg(o.option, json_build_array(before -> o.option, after -> o.option) order by o.place)
+  from unnest('{model,label,include,exclude,mask,unmask,truncate,permission,link,permission_columns}'::text[]) with ordinality as o (option, place)
+  where before -> o.option is distinct from after -> o.option
+$$;
+
+-- Writes the entry of a table that is tracked from now on, or otherwise than before; none where nothing changed. Notes the table's name.
+create or replace function daybook.record_options(tracked_id int, before jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  tracked daybook.tracked_table := (select t from daybook.tracked_table t where t.id = tracked_id);
+  changes json := daybook.changed_options(before, daybook.options_of(tracked));
+begin
+  update daybook.tracked_table t set known_name = t.relation::text where t.id = tracked_id and t.known_name is distinct from t.relation::text;
+  if changes is not null then
+    perform daybook.write_event(case when before is null then 'capture.tracked' else 'capture.changed' end, tracked.model,
+      tracked.relation::text, changes => changes);
+  end if;
 end $$;
 
 -- Captures every change of a table from the next statement on; called again, it changes how. The role that calls it must be a member
@@ -280,9 +325,17 @@ create or replace function daybook.drop_capture(tracked_id int) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  tracked daybook.tracked_table;
 begin
   execute format('drop function if exists daybook.%I()', 'capture_' || tracked_id);
-  delete from daybook.tracked_table t where t.id = tracked_id;
+  delete from daybook.tracked_table t where t.id = tracked_id returning t.* into tracked;
+  if not found then
+    return;
+  end if;
+  perform daybook.write_event('capture.untracked', tracked.model, tracked.known_name,
+    changes => daybook.changed_options(daybook.options_of(tracked), null),
+    facts => case when exists (select from pg_class c where c.oid = tracked.relation) then '{}' else '{"reason": "The table was dropped."}' end::jsonb);
 end $$;
 
 -- Compiles the capture of tables anew that a change of the schema may concern, and ends that of tables that are gone. `changed` are the
@@ -295,7 +348,7 @@ declare
   tracked record;
 begin
   for tracked in
-    select t.id, t.relation, c.oid is null as gone
+    select t.id, t.relation, c.oid is null as gone, daybook.options_of(t) as options
     from daybook.tracked_table t left join pg_class c on c.oid = t.relation
     where changed is null or t.relation = any (changed) or c.relnamespace = any (changed)
   loop
@@ -309,6 +362,7 @@ begin
         perform daybook.compile_capture(tracked.id);
         raise warning 'The links of % are recorded as plain rows from now on: their columns lead to no tracked table any more.', tracked.relation;
       end;
+      perform daybook.record_options(tracked.id, tracked.options);
     end if;
   end loop;
 end $$;
