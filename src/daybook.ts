@@ -77,8 +77,15 @@ export interface Daybook {
   recordLogin(actor: Actor): Promise<void>
   /** Records that somebody signed out themselves. */
   recordLogout(actor: Actor): Promise<void>
-  /** Records a failed sign-in with the name that was tried. Never give it what was typed as a secret. */
-  recordLoginFailure(attempt: { readonly name: string; readonly reason?: string }): Promise<void>
+  /**
+   * Records a failed sign-in with the name that was tried, and the id of the account where the name is one's: the entry then stands in
+   * its timeline. Never give it what was typed as a secret.
+   */
+  recordLoginFailure(attempt: {
+    readonly name: string
+    readonly id?: string | undefined
+    readonly reason?: string
+  }): Promise<void>
   /** The model that sign-ins are entries of. */
   readonly userModel: string
   /** Reads the log: lists, timelines, counts. */
@@ -142,13 +149,13 @@ export function createDaybook(options: DaybookOptions): Daybook {
       await recordAs(actor, { action: 'login', object: objectOf(actor) })
     },
     recordLogout: (actor) => recordAs(actor, { action: 'logout', object: objectOf(actor) }),
-    recordLoginFailure: ({ name, reason }) =>
+    recordLoginFailure: ({ name, id, reason }) =>
       recordAs(
         { type: 'anonymous' },
         {
           action: 'login',
           outcome: 'failure',
-          object: { model: userModel, ...(name && { label: name }) },
+          object: { model: userModel, ...(id && { id }), ...(name && { label: name }) },
           ...(reason && { extra: { reason } }),
         },
       ),

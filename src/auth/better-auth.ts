@@ -75,7 +75,9 @@ export function betterAuthEvents(daybook: Recorder): BetterAuthPlugin {
             const failure = failureOf(ctx.context.returned)
             if (failure) {
               if (SIGN_IN_ATTEMPT.test(ctx.path) && failure.isRefusal) {
-                await daybook.recordLoginFailure({ name: triedName(ctx.body), reason: failure.reason })
+                const [field, name] = triedName(ctx.body)
+                const account = await accountOf(ctx, field, name)
+                await daybook.recordLoginFailure({ name, id: account?.id, reason: failure.reason })
               }
             } else if (ctx.path === '/sign-out') {
               const person = subjectOf(ctx)
@@ -171,9 +173,24 @@ function constantOf(code: unknown): string {
   return typeof code === 'string' && /^\w{1,64}$/.test(code) ? code : 'refused'
 }
 
-function triedName(body: Readonly<Record<string, unknown>> | undefined): string {
-  const name = body?.email ?? body?.username ?? body?.phoneNumber
-  return typeof name === 'string' ? name : ''
+type NameField = 'email' | 'username' | 'phoneNumber'
+
+function triedName(body: Readonly<Record<string, unknown>> | undefined): readonly [field: NameField, name: string] {
+  const fields = ['email', 'username', 'phoneNumber'] as const
+  const field = fields.find((name) => body?.[name] !== undefined && body[name] !== null) ?? 'email'
+  const name = body?.[field]
+  return [field, typeof name === 'string' ? name : '']
+}
+
+/**
+ * Whose name was tried. It is asked for in one and the same query whether or not there is such an account, so that the time of the answer
+ * tells nothing. Where it can't be asked, the attempt is recorded by its name alone.
+ */
+async function accountOf({ context }: HookContext, field: NameField, name: string): Promise<Person | undefined> {
+  if (name === '' || name.includes('\0')) return undefined
+  const value = field === 'phoneNumber' ? name : name.toLowerCase()
+  const found = context.adapter.findOne<Person>({ model: 'user', where: [{ field, value }] })
+  return (await found.catch(() => null)) ?? undefined
 }
 
 /** What is used of Better Auth to know who makes a request. */

@@ -88,7 +88,10 @@ function parseObject(params: Readonly<Record<string, string>>, query: URLSearchP
 }
 
 function nameOf(entries: readonly Entry[], model: string, objectId: string): string {
-  const own = entries.find((entry) => entry.model === model && entry.objectLabel !== null)
+  // What was tried in vain may name an object as a stranger typed it.
+  const own = entries.find(
+    (entry) => entry.model === model && entry.objectLabel !== null && entry.outcome === 'success',
+  )
   return objectName({ model, objectId, objectLabel: own?.objectLabel ?? null }) ?? model
 }
 

@@ -4,10 +4,10 @@ import { getMigrations } from 'better-auth/db/migration'
 import { toNodeHandler } from 'better-auth/node'
 import { admin, emailOTP, genericOAuth, magicLink, twoFactor } from 'better-auth/plugins'
 import express from 'express'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { betterAuthActor, betterAuthEvents } from '../../src/auth/better-auth.ts'
 import { install, track } from '../../src/capture/postgres/index.ts'
-import { createPool, fromPgPool, type Pool } from '../../src/connection/pg.ts'
+import { Client, createPool, fromPgPool, type Pool } from '../../src/connection/pg.ts'
 import { createDaybook, type Daybook } from '../../src/daybook.ts'
 import { expressContext } from '../../src/middleware/express.ts'
 import { createTestDatabase, type TestDatabase } from '../database.ts'
@@ -271,13 +271,14 @@ describe('sign-in', () => {
 })
 
 describe('failed sign-in', () => {
-  test.each([
-    ['a wrong password', (email: string) => email],
-    ['an unknown name', () => 'nobody@example.com'],
-    ['a name that is no address', () => 'nobody'],
-    ['a name that no text column holds', () => 'no\0body'],
-  ])('B39 with %s is an entry with the name, without the secret', async (_what, nameOf) => {
-    const { email } = await newPerson()
+  test.each<[what: string, nameOf: (email: string) => string, isKnown: boolean]>([
+    ['a wrong password', (email) => email, true],
+    ['a wrong password and a name in capitals', (email) => email.toUpperCase(), true],
+    ['an unknown name', () => 'nobody@example.com', false],
+    ['a name that is no address', () => 'nobody', false],
+    ['a name that no text column holds', () => 'no\0body', false],
+  ])('B39 with %s is an entry with the name, without the secret', async (_what, nameOf, isKnown) => {
+    const { id, email } = await newPerson()
     const name = nameOf(email)
     const response = await signIn(createVisitor(server.url), name, 'hush hush hush')
 
@@ -292,10 +293,40 @@ describe('failed sign-in', () => {
       ip_address: '203.0.113.9',
       request_id: response.headers.get('x-request-id'),
       model: 'User',
-      object_id: null,
+      object_id: isKnown ? id : null,
       object_label: name.replace('\0', '\uFFFD'),
     })
     expect(JSON.stringify(recorded)).not.toContain('hush')
+  })
+
+  test('B39 stands in the timeline of the account whose name was tried, and the account keeps its own name there', async () => {
+    const { id, email } = await newPerson()
+    await daybook.recordLogin({ id, label: email })
+    await signIn(createVisitor(server.url), email.toUpperCase(), 'hush hush hush')
+    const { entries: timeline } = await daybook.store.timeline({ model: 'User', objectId: id })
+    expect(timeline.map(({ action, outcome }) => [action, outcome])).toEqual([
+      ['login', 'failure'],
+      ['login', 'success'],
+    ])
+    const [failed] = timeline
+    const reference = { model: 'User', id, entry: { id: failed?.id ?? '', transactionId: null } }
+    expect([...(await daybook.store.labels([reference])).values()]).toEqual([email])
+  })
+
+  test('B39 asks the database the same of a name that is an account’s as of one that is none', async () => {
+    const { email } = await newPerson()
+    await signIn(createVisitor(server.url), email, 'hush hush hush')
+    const query = vi.spyOn(Client.prototype, 'query')
+    const askedFor = async (name: string) => {
+      query.mockClear()
+      await signIn(createVisitor(server.url), name, 'hush hush hush')
+      const texts = query.mock.calls.map(([asked]) => (asked as { text?: string }).text ?? String(asked))
+      return texts.slice(texts.findLastIndex((text) => text.includes('"user"')))
+    }
+    const known = await askedFor(email)
+    expect(known).toEqual([expect.stringContaining('"user"."email" = $1'), expect.stringContaining('daybook.record(')])
+    expect(await askedFor('nobody@example.com')).toEqual(known)
+    query.mockRestore()
   })
 
   test('B39 keeps no more than 256 characters of the name', async () => {

@@ -135,6 +135,20 @@ describe('B21 the display', () => {
   })
 })
 
+test('B39 an account’s timeline has the sign-ins that failed under its name, and is called as the account is', async () => {
+  await log.write({
+    action: 'login',
+    outcome: 'failure',
+    actor_type: 'anonymous',
+    model: 'User',
+    object_id: '5',
+    object_label: 'BOB@example.com',
+  })
+  const { html, text } = await page('/objects/User/5')
+  expect(text).toContain('Sign-in failed for BOB@example.com')
+  expect(html).toContain('<h1>User bob@example.com</h1>')
+})
+
 describe('B27 links and permissions', () => {
   const from = async (model: string, id: number) => (await page(`/objects/${model}/${id}`)).text
 
