@@ -210,7 +210,7 @@ const RULES = {
     severity: 'error',
     message: ({ role, names, nameCount }) =>
       `The application's role ${role} owns ${nameCount === 1 ? 'a tracked table' : `${nameCount} tracked tables`} (${names}): it can switch the capture off.`,
-    advice: () => 'Let another role own them: alter table … owner to …, and grant the application what it needs.',
+    advice: () => 'Let another role be the owner (alter table … owner to …), and grant the application what it needs.',
   },
   application_is_mighty: {
     severity: 'error',

@@ -71,19 +71,21 @@ export function reconcile(database: Database, rows: number): Promise<ReconcileRe
     const walk = await walkBack(transaction, tables, rows, findings)
     for (const table of tables) {
       if (table.failed) continue
-      await orSay(findings, table.tracked.table, () =>
+      table.failed = !(await orSay(findings, table.tracked.table, () =>
         transaction.transaction((savepoint) => compareSample(savepoint, table, rows)),
-      )
+      ))
     }
     return {
       reconciliation: {
         ...walk,
-        tables: tables.map(({ tracked, compared, complete }) => ({
-          table: tracked.table,
-          rows: compared,
-          ofAbout: tracked.about,
-          complete,
-        })),
+        tables: tables
+          .filter(({ failed }) => !failed)
+          .map(({ tracked, compared, complete }) => ({
+            table: tracked.table,
+            rows: compared,
+            ofAbout: tracked.about,
+            complete,
+          })),
       },
       findings: [...findings, ...tables.flatMap(tableFindings)],
     }
