@@ -18,6 +18,7 @@ import type { Database } from '../../src/connection/database.ts'
 import { fromPgPool } from '../../src/connection/pg.ts'
 import { createLoginRole, createTestDatabase, type TestDatabase } from '../database.ts'
 import { connect } from './log.ts'
+import { schemaOf } from './schema-of.ts'
 
 /** The schema's version. */
 const NEWEST = readMigrations().at(-1)?.version as number
@@ -51,28 +52,6 @@ async function tablespace(): Promise<string> {
 
 const trackAny = (database: Database) => track(database, 'any')
 const syncNothing = (database: Database) => sync(database, {})
-
-/** All that is in the schema, as text: tables with columns, indexes and rights, functions, views, event triggers. */
-async function schemaOf(pool: pg.Pool): Promise<string[]> {
-  const { rows } = await pool.query(`
-    select concat_ws(' ', 'class', c.relname, c.relkind, c.relowner::regrole, c.relacl::text, pg_get_expr(c.relpartbound, c.oid)) as line
-      from pg_class c where c.relnamespace = 'daybook'::regnamespace
-    union all select concat_ws(' ', 'column', a.attrelid::regclass, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attcollation::regcollation,
-        pg_get_expr(d.adbin, d.adrelid))
-      from pg_attribute a join pg_class c on c.oid = a.attrelid left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
-      where c.relnamespace = 'daybook'::regnamespace and a.attnum > 0
-    union all select concat_ws(' ', 'index', pg_get_indexdef(i.indexrelid)) from pg_index i join pg_class c on c.oid = i.indrelid
-      where c.relnamespace = 'daybook'::regnamespace
-    union all select concat_ws(' ', 'constraint', c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid)) from pg_constraint c
-      where c.connamespace = 'daybook'::regnamespace
-    union all select concat_ws(' ', 'function', p.proowner::regrole, p.proacl::text, pg_get_functiondef(p.oid)) from pg_proc p
-      where p.pronamespace = 'daybook'::regnamespace
-    union all select concat_ws(' ', 'view', pg_get_viewdef('daybook.entries'::regclass))
-    union all select concat_ws(' ', 'schema', nspowner::regrole, nspacl::text) from pg_namespace where nspname = 'daybook'
-    union all select concat_ws(' ', 'event trigger', evtname, evtevent, evtfoid::regproc, evtenabled, evttags::text) from pg_event_trigger
-    order by 1`)
-  return rows.map(({ line }) => line)
-}
 
 describe('install', () => {
   it('makes the log, all or nothing, and says what it did', async () => {
@@ -241,6 +220,21 @@ describe('install', () => {
     } finally {
       await own.end()
     }
+  })
+
+  it('ids go on after the highest in the log, where their sequence was left behind', async () => {
+    const { pool } = await emptyDatabase()
+    const database = fromPgPool(pool)
+    await pool.query('create table thing (id int primary key)')
+    await install(database)
+    await track(database, 'thing')
+    await pool.query("insert into thing select generate_series(1, 50); select setval('daybook.entry_id', 20)")
+    await install(database)
+    await pool.query('insert into thing values (51)')
+    const { rows } = await pool.query(
+      'select count(*)::int as entries, count(distinct id)::int as ids from daybook.entries',
+    )
+    expect(rows[0].ids).toBe(rows[0].entries)
   })
 
   it('the schema can be dropped, and installed again', async () => {
