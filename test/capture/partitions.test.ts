@@ -166,6 +166,28 @@ describe('partitions', () => {
     expect(entries.map(({ table_name }) => table_name)).toContain('public.measurement_old')
   })
 
+  it('B10 TRUNCATE is refused of the root, of a partition and by CASCADE, where the policy says so', async () => {
+    await log.table(
+      `create table guarded (id int primary key) partition by range (id); create table guarded_0 partition of guarded for values from (0) to (10);
+       create table owner_of (id int primary key); alter table guarded add foreign key (id) references owner_of`,
+      'guarded',
+      { truncate: 'refuse' },
+    )
+    await log.run('insert into owner_of values (1); insert into guarded values (1)')
+    for (const statement of [
+      'truncate guarded',
+      'truncate guarded_0',
+      'truncate only guarded_0',
+      'truncate owner_of cascade',
+      'truncate owner_of, guarded',
+    ]) {
+      await expect(log.run(statement), statement).rejects.toMatchObject({ code: 'YD006' })
+    }
+    expect((await log.run('select count(*)::int as n from guarded')).rows).toEqual([{ n: 1 }])
+    expect((await log.entries()).map(({ action }) => action)).toEqual(['create'])
+    await log.run('drop table guarded, owner_of')
+  })
+
   it('a partition is not tracked beside its root', async () => {
     await expect(track(log.database, 'measurement_old')).rejects.toMatchObject({ code: 'not_trackable' })
     await log.table(

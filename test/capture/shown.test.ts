@@ -1,17 +1,23 @@
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fromPgPool } from '../../src/connection/pg.ts'
+import { parseFilter } from '../../src/core/filter.ts'
 import { createDashboard, type Dashboard } from '../../src/dashboard/index.ts'
-import { createStore } from '../../src/store/index.ts'
+import { exportCsv, unescapeCell } from '../../src/export/index.ts'
+import { createStore, type Store } from '../../src/store/index.ts'
+import { parseCsv } from '../export/csv-lines.ts'
 import { type CaptureLog, createCaptureLog } from './log.ts'
 
 let log: CaptureLog
 let dashboard: Dashboard
+let store: Store
 
 beforeAll(async () => {
   log = await createCaptureLog()
   await log.table('create table paper (id int primary key, j json, jb jsonb, body text)', 'paper')
+  store = createStore(fromPgPool(log.pool))
   dashboard = createDashboard({
-    store: createStore(fromPgPool(log.pool)),
+    store,
     authorize: () => ({ allow: true, viewer: { id: '1', label: 'reader' } }),
     title: 'Test',
     recordAs: async () => {},
@@ -80,4 +86,58 @@ describe('what was captured', () => {
     expect(page).toContain('BEFORE')
     expect(page).toContain('AFTER')
   })
+
+  const odd = [
+    'Ca"p',
+    'with-dash',
+    'with.dot',
+    "it's",
+    'select',
+    '%s %I',
+    '<b>',
+    'Größe',
+    '😀',
+    'x'.repeat(63),
+    '=1+1',
+    ' ',
+    '__proto__',
+  ]
+
+  for (const name of odd) {
+    it(`B13 of a schema, table, column and key called ${JSON.stringify(name)}, is found by filter, shown, followed and exported`, async () => {
+      const quoted = pg.escapeIdentifier(name)
+      await log.table(
+        `create schema ${quoted}; create table ${quoted}.${quoted} (${quoted} text primary key, v int)`,
+        `${quoted}.${quoted}`,
+        { model: name.trim() === '' ? 'blank' : name, label: name },
+      )
+      await log.run(`insert into ${quoted}.${quoted} values ($1, 1), ('another', 1)`, [name])
+      await log.run(`update ${quoted}.${quoted} set v = 2, ${quoted} = ${quoted} || '!' where ${quoted} = $1`, [name])
+      const changed = (await log.entries()).at(-1)
+      const model = changed?.model ?? ''
+      const filter = parseFilter(new URLSearchParams({ model, 'object-id': `${name}!` }))
+      const { entries } = await store.page({ filter })
+      expect(entries.map(({ action, objectId }) => [action, objectId])).toEqual([['update', `${name}!`]])
+      expect(Object.keys(entries[0]?.changes ?? {})).toEqual([name, 'v'])
+      const timeline = await store.timeline({ model, objectId: `${name}!` })
+      expect(timeline.entries.map(({ action }) => action)).toEqual(['update', 'create'])
+      const page = await shown(`/entries/${changed?.id}`)
+      const said = name.replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll("'", '&#39;')
+      expect(page.split(said).length).toBeGreaterThan(3)
+      const csv = await new Response(exportCsv(store.stream(filter))).text()
+      const [header = [], cells = []] = parseCsv(csv.replace('\ufeff', ''))
+      const cell = (column: string) => unescapeCell(cells[header.indexOf(column)] ?? '')
+      expect(cell('object_id')).toBe(`${name}!`)
+      expect(cell('model')).toBe(model)
+      expect(Object.entries(JSON.parse(cell('changes')))).toEqual([
+        [name, [name, `${name}!`]],
+        ['v', [1, 2]],
+      ])
+      expect(
+        await log.run('select $1::regclass = $2::regclass as same', [cell('table_name'), `${quoted}.${quoted}`]),
+      ).toMatchObject({
+        rows: [{ same: true }],
+      })
+    })
+  }
 })
