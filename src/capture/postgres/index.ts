@@ -1,4 +1,6 @@
 export { type BaselineOptions, type BaselineProgress, baseline } from './baseline.ts'
+export { type Diagnosis, type DoctorOptions, doctor } from './doctor.ts'
+export type { Finding, FindingCode, Severity, Subject } from './finding.ts'
 export {
   ensureMonths,
   type InstallOptions,
@@ -10,6 +12,7 @@ export {
 } from './install.ts'
 export type { LockRetryOptions } from './lock-retry.ts'
 export { type PauseOptions, pause } from './pause.ts'
+export type { ComparedTable, Reconciliation } from './reconcile.ts'
 export { recordEvent, type StatementRunner } from './record.ts'
 export { type SeedOptions, seed } from './seed.ts'
 export {

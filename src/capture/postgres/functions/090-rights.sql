@@ -15,3 +15,4 @@ end $$;
 grant usage on schema daybook to daybook_writer, daybook_reader;
 grant execute on function daybook.record, daybook.ensure_months to daybook_writer;
 grant select on daybook.entries, daybook.entry, daybook.tracked_table, daybook.migration to daybook_reader;
+grant execute on function daybook.findings, daybook.granted_rights, daybook.parts to daybook_reader;
