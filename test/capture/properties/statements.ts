@@ -232,8 +232,45 @@ export function anyStatement(table: Table, version: number): fc.Arbitrary<Statem
   return fc.oneof(...statements)
 }
 
-export function anyTransactions(table: Table, version: number): fc.Arbitrary<readonly Transaction[]> {
-  const statement = anyStatement(table, version)
+/** Changes of the table itself, as migrations make them. What was there by its old name is written to no more, or refused. */
+export function anyAlteration({ columns, key }: Table): fc.Arbitrary<Statement> {
+  const column = fc.constantFrom(...columns).map(({ name }) => quoted(name))
+  const place = fc.nat(3)
+  return fc
+    .oneof(
+      column.map((name) => `drop column ${name} cascade`),
+      fc.tuple(column, place).map(([name, number]) => `rename column ${name} to ${quoted(`renamed "${number}`)}`),
+      fc.tuple(column, place).map(([name, number]) => `rename column ${quoted(`renamed "${number}`)} to ${name}`),
+      fc
+        .tuple(
+          place,
+          fc.constantFrom(
+            'int',
+            "text default 'x'",
+            'json not null default \'{"a":1}\'',
+            'kinds.mood',
+            'numeric generated always as (1.50) stored',
+          ),
+        )
+        .map(([number, type]) => `add column if not exists ${quoted(`added ${number}`)} ${type}`),
+      column.map((name) => `alter column ${name} type text using ${name}::text`),
+      column.map((name) => `alter column ${name} set not null`),
+      column.map((name) => `alter column ${name} drop default`),
+      fc.constantFrom(
+        'set unlogged',
+        'set logged',
+        'replica identity full',
+        ...(key[0] ? [`add constraint other unique (${quoted(key[0].name)})`] : []),
+      ),
+    )
+    .map((change) => ({ sql: (name) => `alter table ${name} ${change}` }))
+}
+
+export function anyTransactions(
+  table: Table,
+  version: number,
+  statement = anyStatement(table, version),
+): fc.Arbitrary<readonly Transaction[]> {
   const { step } = fc.letrec<{ step: Step }>((tie) => ({
     step: fc.oneof(
       { maxDepth: 2, depthIdentifier: 'steps' },

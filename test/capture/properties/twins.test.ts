@@ -6,8 +6,9 @@ import { type CapturedEntry, type CaptureLog, connect, createCaptureLog } from '
 import { createKinds, derivedKinds, type Kind, PINNED, recordedSql } from './kinds.ts'
 import { recordedChanges, sameJson } from './recorded.ts'
 import { runs, runsTimeoutMs } from './runs.ts'
-import { anyTransactions, type Step, type Transaction } from './statements.ts'
+import { anyTransactions } from './statements.ts'
 import { anyTable, type Table } from './tables.ts'
+import { outcome, transact, transactionText } from './transact.ts'
 
 let log: CaptureLog
 let client: pg.Client
@@ -31,72 +32,6 @@ afterAll(async () => {
 })
 
 const quoted = pg.escapeIdentifier
-
-/** What a statement came to: rows and their number, or the error as a program would tell it apart. */
-async function outcome(text: string): Promise<unknown> {
-  try {
-    const found = await client.query({
-      text,
-      rowMode: 'array',
-      types: { getTypeParser: () => (value: unknown) => value },
-    })
-    if (Array.isArray(found)) return {}
-    const { command, rowCount, rows } = found
-    return { command, rowCount, rows: rows.map((row) => JSON.stringify(row)).sort() }
-  } catch (error) {
-    const { code, constraint, column } = error as pg.DatabaseError
-    return { code, constraint, column }
-  }
-}
-
-async function perform(steps: readonly Step[], table: string): Promise<unknown[]> {
-  const outcomes: unknown[] = []
-  for (const step of steps) {
-    await client.query('savepoint before')
-    const found: unknown[] = []
-    if (step.step === 'plain') found.push(await outcome(step.text))
-    else if (step.step === 'statement') found.push(await outcome(step.statement.sql(table, step.returning)))
-    else if (step.step === 'block') {
-      const inner = step.statements.map((statement) => `${statement.sql(table, false)};`).join('\n')
-      found.push(
-        await outcome(`do $daybook_block$ begin
-          begin ${inner} ${step.raises ? `raise exception 'on purpose';` : ''} exception when others then ${step.otherwise.sql(table, false)}; end;
-        end $daybook_block$`),
-      )
-    } else {
-      found.push(...(await perform(step.steps, table)))
-      if (step.undone) await client.query('rollback to before')
-    }
-    if (found.some((one) => (one as { code?: string }).code) && step.step !== 'savepoint')
-      await client.query('rollback to before')
-    await client.query('release before')
-    outcomes.push(...found)
-  }
-  return outcomes
-}
-
-async function transact({ isolation, steps, end }: Transaction, table: string): Promise<unknown[]> {
-  await client.query(`begin isolation level ${isolation}`)
-  const outcomes = await perform(steps, table)
-  if (end === 'prepare') {
-    outcomes.push(await outcome("prepare transaction 'twin'"))
-    outcomes.push(await outcome("commit prepared 'twin'"))
-  } else outcomes.push(await outcome(end))
-  await client.query('rollback')
-  return outcomes
-}
-
-/** A transaction as it is shown when it fails. */
-function transactionText({ isolation, steps, end }: Transaction): string {
-  const text = (step: Step): string => {
-    if (step.step === 'plain') return `${step.text};`
-    if (step.step === 'statement') return `${step.statement.sql('t', step.returning)};`
-    if (step.step === 'savepoint')
-      return `savepoint (${step.undone ? 'undone' : 'kept'}); ${step.steps.map(text).join('\n')}`
-    return `block (${step.raises ? 'raises' : 'ends'}): ${step.statements.map((one) => one.sql('t', false)).join('; ')}; otherwise ${step.otherwise.sql('t', false)};`
-  }
-  return [`begin isolation level ${isolation};`, ...steps.map(text), `${end};`].join('\n')
-}
 
 /** The rows of a table with the texts that the log should hold of them, in any order. */
 async function rowsOf(table: Table, schema: string): Promise<string[]> {
@@ -172,15 +107,15 @@ it(
         const [plain, tracked] = [`plain ${round} "of"`, `Tracked ${round}.%s`]
         try {
           // What PostgreSQL itself refuses, such as a default that its type does not take, is no table.
-          const made = await outcome(table.sql(plain))
+          const made = await outcome(client, table.sql(plain))
           if ((made as { code?: string }).code) return
           await client.query(table.sql(tracked))
           const trackedName = `${quoted(tracked)}.${quoted(table.name)}`
           await track(log.database, trackedName, { label: table.label, unmask: table.columns.map(({ name }) => name) })
           await log.entries()
           for (const transaction of transactions) {
-            const without = await transact(transaction, `${quoted(plain)}.${quoted(table.name)}`)
-            expect(await transact(transaction, trackedName)).toEqual(without)
+            const without = await transact(client, transaction, `${quoted(plain)}.${quoted(table.name)}`)
+            expect(await transact(client, transaction, trackedName)).toEqual(without)
           }
           const rows = await rowsOf(table, tracked)
           expect(rows).toEqual(await rowsOf(table, plain))
