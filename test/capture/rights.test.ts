@@ -285,7 +285,7 @@ describe("the application's role", () => {
 })
 
 describe('members of daybook_owner who are no superusers', () => {
-  it('track their own tables, and what they put into the schema is never run by a superuser', async () => {
+  it('B45 track their own tables, and what they put into the schema is never run by a superuser', async () => {
     await createLoginRole(log.pool, 'rights_migrator')
     await log.run(`grant daybook_owner to rights_migrator; create table migrated (id int primary key); alter table migrated owner to rights_migrator;
       create table ran_as (who text); grant all on ran_as to public`)

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../../connection/database.ts'
 import { DaybookError } from '../../core/errors.ts'
 import { captureError } from './capture-error.ts'
+import { pinSearchPath } from './pin-search-path.ts'
 
 export interface LockRetryOptions {
   /** How long to go on trying before `lock_timeout` is thrown. Default ten minutes. */
@@ -22,12 +23,6 @@ const LOCK_TIMEOUT_MS = 200
 const MAKE_AUTOVACUUM_WAY =
   "select set_config('deadlock_timeout', '100ms', true) where has_parameter_privilege('deadlock_timeout', 'set')"
 
-/**
- * What is run names everything by its schema but PostgreSQL's own: functions and operators that somebody has put into `public`, and
- * that fit the arguments better, must not be run with the rights of who installs or tracks.
- */
-const TRUST_POSTGRES_ALONE = 'set local search_path = pg_catalog, pg_temp'
-
 /** Runs `work` in a transaction of its own that gives up on a lock after 0.2 s, and again until it gets it. */
 export async function withLockRetry<T>(
   database: Database,
@@ -37,9 +32,8 @@ export async function withLockRetry<T>(
   const deadline = Date.now() + waitMs
   for (let attempt = 1; ; attempt++) {
     try {
-      return await database.transaction(async (transaction) => {
+      return await pinSearchPath(database).transaction(async (transaction) => {
         await transaction.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`)
-        await transaction.query(TRUST_POSTGRES_ALONE)
         await transaction.query(MAKE_AUTOVACUUM_WAY)
         return work(transaction)
       })

@@ -3,6 +3,7 @@ import { DaybookError } from '../../core/errors.ts'
 import type { TableOptions, Tables } from '../../core/table.ts'
 import { ensureMonths, requireInstalled } from './install.ts'
 import { type LockRetryOptions, withLockRetry } from './lock-retry.ts'
+import { pinSearchPath } from './pin-search-path.ts'
 
 /** A tracked table as the database has it. */
 export interface TrackedTable {
@@ -171,7 +172,7 @@ export async function untrack(database: Database, table: string, retry: LockRetr
 
 /** The tables that are tracked, in the order of their names. */
 export async function trackedTables(database: Database): Promise<TrackedTable[]> {
-  const { rows } = await database.query<{
+  const { rows } = await pinSearchPath(database).query<{
     id: number
     table_name: string
     model: string
