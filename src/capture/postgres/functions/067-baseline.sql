@@ -87,13 +87,15 @@ begin
   get diagnostics written = row_count;
 end $$;
 
--- The columns of a tracked table's key, in its order, with the operators of its index: on the search_path may be others.
+-- The columns of a tracked table's key, in its order, with what a text is cast to for them and the operators of the key's index: on the
+-- search_path may be others.
 create or replace function daybook.key_columns(tracked daybook.tracked_table, out name text, out place int, out type text, out equal text, out greater text)
 returns setof record
 language sql stable
 as $$
-  select c.name, c.key_position, format_type((daybook.base_type(c.type)).id, -1), o.equal, o.greater
+  select c.name, c.key_position, format_type((daybook.base_type(c.type)).id, -1) || coalesce(' collate ' || l.oid::regcollation, ''), o.equal, o.greater
   from daybook.tracked_columns(tracked) c
+  left join pg_collation l on l.oid = c.collation_id
   join pg_index i on i.indrelid = tracked.relation and i.indisprimary
   cross join lateral (
     select max(format('operator(%I.%s)', s.nspname, p.oprname)) filter (where a.amopstrategy = 3) as equal,
@@ -120,11 +122,11 @@ language sql stable
 as $$
   select case when tracked.link_kind is null then
       format('coalesce((select v.action <> ''delete'' from (select v.id, v.action from daybook.entries v
-          where v.object_id = %s and v.table_name is not null and (v.model = %L or v.table_name = %L) offset 0) v order by v.id desc limit 1), false)',
+          where v.object_id = (%s) collate "C" and v.table_name is not null and (v.model = %L or v.table_name = %L) offset 0) v order by v.id desc limit 1), false)',
         daybook.object_key_sql(tracked, side), tracked.model, tracked.relation)
     else
       format('coalesce((select v.action not in (''unlinked'', ''permission_revoked'') from (select v.id, v.action from daybook.entries v
-          where v.object_id = %1$s and v.related_id = %2$s and v.table_name = %3$L offset 0) v order by v.id desc limit 1), num_nulls(%1$s, %2$s) > 0)',
+          where v.object_id = (%1$s) collate "C" and v.related_id = (%2$s) collate "C" and v.table_name = %3$L offset 0) v order by v.id desc limit 1), num_nulls(%1$s, %2$s) > 0)',
         daybook.link_key_sql(tracked, tracked.link_from, side), daybook.link_key_sql(tracked, tracked.link_to, side), tracked.relation)
   end
 $$;
