@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addDemo } from './demo.ts'
 import { describeError } from './describe-error.ts'
+import { addDoctor } from './doctor.ts'
 import { addEntries } from './entries.ts'
 import { EXIT, type Outcome } from './exit-code.ts'
 import { addExport } from './export.ts'
@@ -72,6 +73,7 @@ function createProgram(terminal: Terminal, outcome: Outcome): Command {
   addTrack(program, terminal)
   addUntrack(program, terminal)
   addSync(program, terminal, outcome)
+  addDoctor(program, terminal, outcome)
   addEntries(program, terminal)
   addExport(program, terminal)
   addSeed(program, terminal)

@@ -60,7 +60,7 @@ export async function doctor(database: Database, options: DoctorOptions = {}): P
       `reconcileRows must be 0, a number of rows or Infinity, not ${reconcileRows}.`,
     )
   }
-  const installed = await installedVersion(database)
+  const installed = await installedVersion(database).catch(explain)
   if (installed === 0) {
     throw new DaybookError('not_installed', 'There is no log in this database. Install it with: daybook init')
   }
@@ -80,7 +80,9 @@ export async function doctor(database: Database, options: DoctorOptions = {}): P
     trackedTables: tracked.rows[0]?.count ?? 0,
     followsChanges: !after.some(({ code }) => code === 'no_event_triggers' || code === 'event_trigger_off'),
     findings,
-    fixed: before.filter((found) => found.fixable && !after.some(({ message }) => message === found.message)),
+    fixed: inOrderOfImportance(
+      before.filter((found) => found.fixable && !after.some(({ message }) => message === found.message)),
+    ),
     notFixed,
     reconciliation: compared?.reconciliation ?? null,
   }
@@ -136,9 +138,7 @@ const OF_THE_LOG: ReadonlySet<FindingCode> = new Set(['month_detached'])
 async function examine(database: Database): Promise<Finding[]> {
   const { rows } = await database
     .query<Observed>('select code, relation, names, role from daybook.findings()')
-    .catch((error: unknown) => {
-      throw explain(captureError(error))
-    })
+    .catch(explain)
   const observed = rows.map(({ code, relation, names, role }) =>
     toFinding(code, {
       ...(relation !== null && (OF_THE_LOG.has(code) ? { object: relation } : { table: relation })),
@@ -154,12 +154,13 @@ async function examine(database: Database): Promise<Finding[]> {
   ]
 }
 
-function explain(error: unknown): unknown {
-  if (!isDaybookError(error) || error.code !== 'permission_denied') return error
-  return new DaybookError(
+function explain(error: unknown): never {
+  const known = captureError(error)
+  if (!isDaybookError(known) || known.code !== 'permission_denied') throw known
+  throw new DaybookError(
     'permission_denied',
     'This role may not look at the log. Run doctor as a superuser, or as a member of daybook_reader to see a part.',
-    { cause: error },
+    { cause: known },
   )
 }
 
@@ -296,7 +297,8 @@ async function examineCompiled(database: Database, observed: readonly Finding[])
   const outOfStep = new Set(observed.filter(({ code }) => code === 'out_of_step').map(({ subject }) => subject.table))
   const tables = await database
     .query<{ id: number; table: string }>(
-      'select t.id, t.relation::regclass::text as table from daybook.tracked_table t join pg_class c on c.oid = t.relation order by 2',
+      `select t.id, format('%I.%I', s.nspname, c.relname) as table
+        from daybook.tracked_table t join pg_class c on c.oid = t.relation join pg_namespace s on s.oid = c.relnamespace order by 2`,
     )
     .then(({ rows }) => rows)
   const findings: Finding[] = []

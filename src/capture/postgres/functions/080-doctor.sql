@@ -60,12 +60,11 @@ begin
   return query select 'replication_role', null::text, null::text[], null::text
     from pg_settings s where s.name = 'session_replication_role' and s.setting = 'replica' and s.source in ('configuration file', 'command line');
 
-  -- Roles that sign in. An application's are those that were let record events.
+  -- Roles that sign in here. An application's are those that were let record events.
   return query
-    with application as (
-      select r.oid from pg_roles r where r.rolcanlogin and daybook.is_granted(r.oid, 'daybook_writer')
-    ), role as (
-      select r.*, a.oid is not null as application from pg_roles r left join application a on a.oid = r.oid where r.rolcanlogin
+    with role as (
+      select r.*, daybook.is_granted(r.oid, 'daybook_writer') as application from pg_roles r
+      where r.rolcanlogin and has_database_privilege(r.oid, current_database(), 'connect')
     ), owned as (
       select distinct r.rolname, r.application, t.relation::text as relation
       from role r cross join daybook.tracked_table t
@@ -73,7 +72,7 @@ begin
       join pg_class c on c.oid = p.relid
       where not r.rolsuper and pg_has_role(r.oid, c.relowner, 'member')
     )
-    select 'no_application_role', null::text, null::text[], null::text where not exists (select from application)
+    select 'no_application_role', null::text, null::text[], null::text where not exists (select from role r where r.application)
     union all
     select case when r.application then 'application_superuser' else 'superuser' end, null, null, r.rolname::text from role r where r.rolsuper
     union all
