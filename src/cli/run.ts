@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { addBaseline } from './baseline.ts'
 import { addDemo } from './demo.ts'
 import { describeError } from './describe-error.ts'
 import { addDoctor } from './doctor.ts'
@@ -73,6 +74,7 @@ function createProgram(terminal: Terminal, outcome: Outcome): Command {
   addTrack(program, terminal)
   addUntrack(program, terminal)
   addSync(program, terminal, outcome)
+  addBaseline(program, terminal)
   addDoctor(program, terminal, outcome)
   addEntries(program, terminal)
   addExport(program, terminal)

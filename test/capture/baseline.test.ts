@@ -95,7 +95,7 @@ describe('a baseline', () => {
       'select x from unnest(\'{b,a,"",Ä,"a b","\\\\"}\'::text[]) x',
       ['', '\\', 'a', 'a b', 'b', 'Ä'],
     ],
-    ['long texts', 'k text primary key', "select repeat(x, 1200) from unnest('{a,b,c}'::text[]) x", []],
+    ['long texts', 'k text primary key', "select repeat(x, 2000) from unnest('{a,b,c}'::text[]) x", []],
     ['uuid', 'k uuid primary key', 'select gen_random_uuid() from generate_series(1, 7)', []],
     [
       'numeric',
@@ -445,14 +445,14 @@ describe('a baseline among writers', () => {
     await existing(
       `create table moved (id int primary key, n int) partition by range (id);
        create table moved_1 partition of moved for values from (0) to (1000);
-       create table moved_2 partition of moved for values from (1000) to (1200);
+       create table moved_2 partition of moved for values from (1000) to (2000);
        insert into moved select i, 0 from generate_series(1, 200) i`,
       'moved',
     )
     let running = true
     const mover = (async () => {
       for (let round = 0; running; round++) {
-        await log.run(`update moved set id = (id + 1000) % 1200 where id % 1000 = ${(round % 200) + 1}`)
+        await log.run(`update moved set id = (id + 1000) % 2000 where id % 1000 = ${(round % 200) + 1}`)
       }
     })()
     for (let round = 0; round < 3; round++) await baseline(log.database, 'moved', { batchRows: 5 })
