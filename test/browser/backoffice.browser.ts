@@ -84,7 +84,7 @@ describe.each([
     await page.getByRole('link', { name: 'History' }).click()
     const timeline = await mainOf(page)
     expect(timeline).toContain('admin@example.com')
-    expect(timeline).toMatch(/status.*sent.*paid/)
+    expect(timeline).toMatch(/Status.*Sent.*Paid/)
     expect(timeline).toContain('127.0.0.1')
 
     await page.goto('/products?category=Lighting')
