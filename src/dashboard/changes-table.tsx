@@ -99,7 +99,7 @@ function Rows({ change, name, came, went, links }: RowsProps) {
 }
 
 /** What people call a field, and quietly beside it what the log calls it. */
-export function FieldName({ field, name }: { readonly field: string; readonly name: string }) {
+function FieldName({ field, name }: { readonly field: string; readonly name: string }) {
   if (name === field) return <>{field}</>
   return (
     <>
@@ -146,7 +146,7 @@ function Sign({ of }: { readonly of: string }) {
   )
 }
 
-export interface ValueProps {
+interface ValueProps {
   readonly value: ShownValue
   readonly side: 'old' | 'new'
   /** Absent where a reference is not to lead to its object. */

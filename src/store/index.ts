@@ -1,3 +1,4 @@
+export type { ForeignKey, ObjectReference, ReferenceLabels } from '../core/display.ts'
 export type { Count } from './count.ts'
 export { createStore, type Store } from './create-store.ts'
 export type { Page, PageQuery } from './page.ts'
