@@ -180,6 +180,32 @@ describe('no false alarm is raised', () => {
     expect(await found()).toEqual([['rows_differ', 'public.renamed', '2 3', 'a', 'd']])
   })
 
+  it('B14 by tables that changed names, gave theirs to another or were made anew', async () => {
+    await log.table('create table old (id int primary key, v text)', 'old', { model: 'Thing' })
+    await log.table('create table other (id int primary key, v text)', 'other', { model: 'Thing' })
+    await log.run("insert into old values (1, 'a'), (2, 'b'); insert into other values (1, 'x'), (3, 'z')")
+    await log.run('alter table old rename to swap; alter table other rename to old; alter table swap rename to other')
+    expect(await found()).toEqual([])
+    expect(await found(50)).toEqual([])
+    await log.run(
+      "update old set v = 'y' where id = 1; delete from other where id = 2; truncate old; insert into old values (3, 'n')",
+    )
+    expect(await found()).toEqual([])
+    await log.run('drop table other; create table other (id int primary key, v text)')
+    await track(log.database, 'other', { model: 'Thing' })
+    await log.run("insert into other values (7, 'new')")
+    expect(await found()).toEqual([])
+    await log.run(
+      'create schema elsewhere; alter table other set schema elsewhere; alter schema elsewhere rename to there',
+    )
+    expect(await found()).toEqual([])
+    await unseen("update there.other set v = '!'; insert into old values (1, 'y')")
+    expect(await found()).toEqual([
+      ['rows_differ', 'there.other', '7', 'v'],
+      ['rows_unrecorded', 'public.old', '1'],
+    ])
+  })
+
   it('B10 by TRUNCATE, but by what came afterwards without an entry', async () => {
     await log.table('create table item (id int primary key, v text)', 'item')
     await log.run("insert into item values (1, 'a'), (2, 'b')")

@@ -107,10 +107,8 @@ async function orSay(findings: Finding[], table: string, work: () => Promise<voi
 interface Tracked {
   readonly id: number
   readonly table: string
-  /** Models that its entries may have. */
-  readonly models: readonly string[]
-  /** What the other tracked tables are called. */
-  readonly others: readonly string[]
+  /** What it was called, after which entry and before which one. */
+  readonly names: readonly { readonly name: string; readonly after: string; readonly before: string }[]
   readonly partitions: readonly string[]
   readonly partitioned: boolean
   readonly link: boolean
@@ -121,8 +119,7 @@ async function comparableTables(database: Database): Promise<Tracked[]> {
   const { rows } = await database.query<Tracked>(`
     select t.id, t.relation::text as table, c.relkind = 'p' as partitioned, t.link_kind is not null as link,
       daybook.rows_about(t.relation)::float8 as about,
-      array_remove(array[t.model, case when t.link_kind is not null then (daybook.referenced_table(t.relation, t.link_from)).model end], null) as models,
-      array(select o.relation::text from daybook.tracked_table o where o.id <> t.id) as others,
+      (select json_agg(json_build_object('name', n.name, 'after', n.after_id::text, 'before', n.before_id::text)) from daybook.names_of(t.id) n) as names,
       array(select p.relid::text from pg_partition_tree(t.relation) p where p.relid <> t.relation) as partitions
     from daybook.tracked_table t join pg_class c on c.oid = t.relation
     where daybook.object_key_sql(t, 'n') <> 'null::text'
@@ -186,8 +183,8 @@ const VERDICTS: readonly Verdict[] = [
 
 async function prepare(database: Database, tracked: Tracked, atMost: number): Promise<Comparison> {
   const { rows: columns } = await database.query<Column>('select * from daybook.compared_columns($1)', [tracked.id])
-  const names = [tracked.table, ...tracked.partitions]
-  const { rows: gaps } = await database.query<Gap>(
+  const names = [...tracked.names.map(({ name }) => name), ...tracked.partitions]
+  const gaps = await database.query<Gap>(
     'select id::text, table_name, truncated from daybook.gaps() where table_name = any ($1)',
     [names],
   )
@@ -203,7 +200,7 @@ async function prepare(database: Database, tracked: Tracked, atMost: number): Pr
   return {
     tracked,
     columns,
-    gaps,
+    gaps: gaps.rows.filter((gap) => tracked.partitions.includes(gap.table_name) || wentBy(tracked, gap)),
     sql: {
       sample: await rowsSql(null, Number.isFinite(atMost) ? atMost : null),
       keys: await rowsSql('keys', null),
@@ -290,14 +287,11 @@ interface Lookup {
 }
 
 /** The entries of objects before a certain one, newest first; and the last by which an object left its key. */
-async function entriesOf(
-  database: Database,
-  { models, others, table }: Tracked,
-  lookups: readonly Lookup[],
-): Promise<ObjectEntry[]> {
+async function entriesOf(database: Database, { names }: Tracked, lookups: readonly Lookup[]): Promise<ObjectEntry[]> {
   const columns =
     'v.id, v.statement_id, v.transaction_id::text, v.action, v.previous_object_id, v.changes::text as changes'
-  const ofTable = '(v.table_name = $4 or (v.model = any ($5) and v.table_name <> all ($6)))'
+  const ofTable =
+    'exists (select from unnest($4::text[], $5::bigint[], $6::bigint[]) n (name, after, before) where v.table_name = n.name and v.id > n.after and v.id < n.before)'
   const { rows } = await database.query<ObjectEntry>(
     `select w.place::int, v.* from unnest($1::text[], $2::text[], $3::bigint[]) with ordinality as w (key, related, before, place)
       cross join lateral (
@@ -314,9 +308,9 @@ async function entriesOf(
       lookups.map(({ key }) => key),
       lookups.map(({ related }) => related),
       lookups.map(({ before }) => before),
-      table,
-      models,
-      others,
+      names.map(({ name }) => name),
+      names.map(({ after }) => after),
+      names.map(({ before }) => before),
     ],
   )
   return rows
@@ -510,15 +504,15 @@ function nameOf({ tracked }: Comparison, { key, link_from, link_to }: CurrentRow
 
 /** The capture was paused, ended or narrower after an entry. */
 function isInGap({ gaps, tracked }: Comparison, { id }: ObjectEntry): boolean {
-  return gaps.some((gap) => !gap.truncated && gap.table_name === tracked.table && BigInt(gap.id) > BigInt(id))
+  return gaps.some(
+    (gap) => !gap.truncated && !tracked.partitions.includes(gap.table_name) && BigInt(gap.id) > BigInt(id),
+  )
 }
 
 function isTruncated({ gaps, tracked }: Comparison, { id }: ObjectEntry, relations: readonly string[]): boolean {
   return gaps.some(
     (gap) =>
-      gap.truncated &&
-      (gap.table_name === tracked.table || relations.includes(gap.table_name)) &&
-      BigInt(gap.id) > BigInt(id),
+      gap.truncated && (!tracked.partitioned || relations.includes(gap.table_name)) && BigInt(gap.id) > BigInt(id),
   )
 }
 
@@ -586,7 +580,6 @@ interface WalkedEntry {
   readonly id: string
   readonly recorded_at: string
   readonly table_name: string | null
-  readonly model: string | null
   readonly object_id: string | null
   readonly related_id: string | null
 }
@@ -604,7 +597,7 @@ async function walkBack(
   let backTo: string | null = null
   for (;;) {
     const { rows: entries } = await database.query<WalkedEntry>(
-      `select v.id::text, to_char(v.recorded_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at, v.table_name, v.model, v.object_id, v.related_id
+      `select v.id::text, to_char(v.recorded_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at, v.table_name, v.object_id, v.related_id
         from daybook.entries v where v.id < $1 order by v.id desc limit $2`,
       [before, Math.min(ENTRIES_AT_ONCE, atMost - read)],
     )
@@ -624,10 +617,15 @@ async function walkBack(
   }
 }
 
-function isOfTable({ table, models, others, link }: Tracked, entry: WalkedEntry): boolean {
-  const { table_name, model, object_id, related_id } = entry
-  if (table_name === null || object_id === null || link !== (related_id !== null)) return false
-  return table_name === table || (model !== null && models.includes(model) && !others.includes(table_name))
+function isOfTable(tracked: Tracked, entry: WalkedEntry): boolean {
+  return entry.object_id !== null && tracked.link === (entry.related_id !== null) && wentBy(tracked, entry)
+}
+
+/** Whether the table went by that name at the time. */
+function wentBy({ names }: Tracked, { id, table_name }: { readonly id: string; readonly table_name: string | null }) {
+  return names.some(
+    ({ name, after, before }) => name === table_name && BigInt(id) > BigInt(after) && BigInt(id) < BigInt(before),
+  )
 }
 
 /** A key that is too long stands as its digest, which finds no row. */

@@ -166,23 +166,25 @@ create or replace function daybook.changed_options(before jsonb, after jsonb) re
 language sql immutable
 as $$
   select json_object_agg(o.option, json_build_array(before -> o.option, after -> o.option) order by o.place)
-  from unnest('{model,label,include,exclude,mask,unmask,truncate,permission,link,permission_columns}'::text[]) with ordinality as o (option, place)
+  from unnest('{table,model,label,include,exclude,mask,unmask,truncate,permission,link,permission_columns}'::text[]) with ordinality as o (option, place)
   where before -> o.option is distinct from after -> o.option
 $$;
 
--- Writes the entry of a table that is tracked from now on, or otherwise than before; none where nothing changed. Notes the table's name.
+-- Writes the entry of a table that is tracked from now on, otherwise than before, or by another name; none where nothing changed. Notes
+-- the table's name: entries of the time before have the one that it had.
 create or replace function daybook.record_options(tracked_id int, before jsonb) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   tracked daybook.tracked_table := (select t from daybook.tracked_table t where t.id = tracked_id);
-  changes json := daybook.changed_options(before, daybook.options_of(tracked));
+  table_name text := tracked.relation::text;
+  after jsonb := daybook.options_of(tracked) || case when before is null then '{}' else jsonb_build_object('table', table_name) end;
+  changes json := daybook.changed_options(before || jsonb_build_object('table', coalesce(tracked.known_name, table_name)), after);
 begin
-  update daybook.tracked_table t set known_name = t.relation::text where t.id = tracked_id and t.known_name is distinct from t.relation::text;
+  update daybook.tracked_table t set known_name = table_name where t.id = tracked_id and t.known_name is distinct from table_name;
   if changes is not null then
-    perform daybook.write_event(case when before is null then 'capture.tracked' else 'capture.changed' end, tracked.model,
-      tracked.relation::text, changes => changes);
+    perform daybook.write_event(case when before is null then 'capture.tracked' else 'capture.changed' end, tracked.model, table_name, changes => changes);
   end if;
 end $$;
 

@@ -306,6 +306,32 @@ as $$
   where (c.oid = relation and c.relkind <> 'p') or c.oid in (select p.relid from pg_partition_tree(relation) p where p.isleaf)
 $$;
 
+-- The names by which the entries of a tracked table go, and between which entries: it may have been renamed, and another table may have
+-- had its name before.
+create or replace function daybook.names_of(tracked_id int) returns table (name text, after_id bigint, before_id bigint)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  event record;
+begin
+  name := (select t.relation::text from daybook.tracked_table t where t.id = tracked_id);
+  before_id := 9223372036854775807;
+  loop
+    select e.id, e.table_name, v.changes -> 'table' ->> 0 as former into event
+      from daybook.entry e join daybook.entries v on v.id = e.id
+      where e.statement_id is null and e.id < before_id and e.table_name is not null
+        and ((e.action = 'capture.changed' and 'table' = any (e.changed_fields) and name in (e.table_name, v.changes -> 'table' ->> 0))
+          or (e.action = 'capture.untracked' and e.table_name = name and v.context ->> 'reason' = 'The table was dropped.'))
+      order by e.id desc limit 1;
+    after_id := coalesce(event.id, 0);
+    return next;
+    exit when event.former is null or event.table_name <> name;
+    name := event.former;
+    before_id := event.id;
+  end loop;
+end $$;
+
 -- Entries after which an object of a table may be otherwise than the entries before say, through no fault: it was truncated, or its capture was off.
 create or replace function daybook.gaps() returns table (id bigint, table_name text, truncated boolean)
 language sql stable
