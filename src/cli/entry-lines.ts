@@ -96,16 +96,16 @@ function paintPart(part: SentencePart, paint: Paint): string {
 
 /** One field a line, unless the sentence has told it already. */
 function changeLines(entry: Entry, display: Display, paint: Paint): string[] {
-  const fields = fieldChanges(entry).map(({ field }) => ({ field, name: display.field(entry, field) }))
+  const fields = fieldChanges(entry).map((change) => ({ ...change, name: display.field(entry, change.field) }))
   if (fields.length < 2) return []
   const width = Math.min(24, Math.max(...fields.map(({ name }) => name.length)))
-  return fields.map(({ field, name }) => {
+  return fields.map(({ field, name, ...change }) => {
     const [before, after] = (entry.changes[field] ?? [null, null]).map((value) => display.value(entry, field, value))
     const lead = `${INDENT}${printable(name).padEnd(width)}  `
     const old = before && shown(before, 'red', paint)
     const current = after && shown(after, 'green', paint)
-    if (entry.action === 'create') return `${lead}${current}`
-    if (entry.action === 'delete') return `${lead}${old}`
+    if (change.kind === 'value' && change.before.kind === 'absent') return `${lead}${current}`
+    if (change.kind === 'value' && change.after.kind === 'absent') return `${lead}${old}`
     if (before?.kind === 'masked' || after?.kind === 'masked') return `${lead}${paint('dim', 'masked')}`
     return `${lead}${old} → ${current}`
   })

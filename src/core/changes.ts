@@ -35,10 +35,14 @@ const MAX_WORD_EDITS = 400
 /** A word difference is looked for in texts up to this long. */
 const MAX_DIFFED_LENGTH = 100_000
 
+/** Actions whose fields had no value before, and those whose fields have none after. */
+const GIVES = ['create', 'baseline', 'permission_granted', 'capture.tracked']
+const TAKES = ['delete', 'permission_revoked', 'capture.untracked']
+
 /** Every field of an entry's changes, in the order in which they were recorded. */
 export function fieldChanges(entry: Entry, display: Display = PLAIN_DISPLAY): FieldChange[] {
-  const created = entry.action === 'create' || entry.action === 'permission_granted'
-  const deleted = entry.action === 'delete' || entry.action === 'permission_revoked'
+  const created = GIVES.includes(entry.action)
+  const deleted = TAKES.includes(entry.action)
   return Object.entries(entry.changes).map(([field, [before, after]]) => {
     const show = (value: JsonValue | undefined) => display.value(entry, field, value)
     if (created && before === null) return { field, kind: 'value', before: show(undefined), after: show(after) }

@@ -64,9 +64,14 @@ export interface EntryContext {
   readonly extra?: JsonValue
   /** What the database saw for itself: the client's address, the program's name, the role that was set. */
   readonly database?: { readonly address?: string; readonly application?: string; readonly role?: string }
-  /** Of a truncate: how many rows the table had, or about how many where `rowsEstimated`. */
+  /**
+   * Of a truncate: how many rows the table had, or about how many where `rowsEstimated`. Of a pause of the capture that is over: how
+   * many rows were written in it.
+   */
   readonly rows?: number
   readonly rowsEstimated?: boolean
+  /** Of a pause of the capture that is over: how long it was. */
+  readonly durationMs?: number
 }
 
 /** Stands in `changes` for a value that is not kept: `masked`, or `capped` with its size in bytes and its SHA-256. */

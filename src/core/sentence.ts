@@ -30,6 +30,8 @@ interface Verb {
   readonly past: string
   readonly infinitive: string
   readonly tone: Tone
+  /** What the action is called in a list, where that is not `past`. */
+  readonly name?: string
 }
 
 const VERBS: Readonly<Record<string, Verb>> = {
@@ -47,6 +49,12 @@ const VERBS: Readonly<Record<string, Verb>> = {
   permission_revoked: { past: 'revoked', infinitive: 'revoke', tone: 'permission' },
   export: { past: 'exported', infinitive: 'export', tone: 'neutral' },
   view: { past: 'viewed', infinitive: 'view', tone: 'neutral' },
+  'capture.tracked': { past: 'started', infinitive: 'start', tone: 'neutral', name: 'Tracking started' },
+  'capture.changed': { past: 'changed', infinitive: 'change', tone: 'neutral', name: 'Tracking changed' },
+  'capture.untracked': { past: 'stopped', infinitive: 'stop', tone: 'delete', name: 'Tracking ended' },
+  'capture.paused': { past: 'paused', infinitive: 'pause', tone: 'delete', name: 'Tracking paused' },
+  'capture.resumed': { past: 'resumed', infinitive: 'resume', tone: 'neutral', name: 'Tracking resumed' },
+  baseline: { past: 'was there when tracking began', infinitive: 'be there', tone: 'create', name: 'Was there before' },
 }
 
 /** What an action is, for its colour. */
@@ -56,19 +64,21 @@ export function toneOf(action: string): Tone {
 
 /** An action in a word or two, as a choice in a list: `Changed`, `Signed in`, `Invoice approved`. */
 export function actionName(action: string): string {
-  const words = Object.hasOwn(VERBS, action) ? (VERBS[action]?.past ?? action) : action.replace(/[._]/g, ' ')
+  const verb = Object.hasOwn(VERBS, action) ? VERBS[action] : undefined
+  const words = verb?.name ?? verb?.past ?? action.replace(/[._]/g, ' ')
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
 /** An entry as a sentence that needs no knowledge of databases, such as "ada@example.com changed status from open to paid on Invoice 2024-0117". */
 export function describeEntry(entry: Entry, display: Display = PLAIN_DISPLAY): readonly SentencePart[] {
   if (entry.action === 'login' && entry.outcome !== 'success') return failedSignIn(entry)
+  if (entry.action === 'baseline') return [...what(entry).slice(1), ...related(entry), text(' '), wasThere('was')]
   return [...actor(entry), text(' '), ...deed(entry, display)]
 }
 
 /**
  * What one statement did to many objects, as one sentence: "nightly-prices changed price on 1,204 Products".
- * `count` says how many there are where these are not all. Undefined where the entries are no creates, updates or deletes of one model.
+ * `count` says how many there are where these are not all. Undefined where the entries are no creates, updates, deletes or baselines of one model.
  */
 export function describeStatement(
   entries: readonly [Entry, ...Entry[]],
@@ -89,17 +99,24 @@ export function describeStatement(
           text(`${fields.length > 1 ? ` and ${fields.length - 1} more` : ''} on`),
         ]
       : []
+  const objects: SentencePart = { kind: 'object', text: `${count} ${pluralName(first.model)}` }
+  if (first.action === 'baseline') return [objects, text(' '), wasThere('were')]
   return [
     ...actor(first),
     text(' '),
     { kind: 'verb', text: verb.past, tone: verb.tone },
     ...changed,
     text(' '),
-    { kind: 'object', text: `${count} ${pluralName(first.model)}` },
+    objects,
   ]
 }
 
-const ROW_ACTIONS = ['create', 'update', 'delete']
+const ROW_ACTIONS = ['create', 'update', 'delete', 'baseline']
+
+/** Of a baseline: nobody did anything. */
+function wasThere(form: 'was' | 'were'): SentencePart {
+  return { kind: 'verb', text: `${form} there when tracking began`, tone: 'create' }
+}
 
 function pluralName(model: string): string {
   if (/[^aeiou]y$/i.test(model)) return `${model.slice(0, -1)}ies`
@@ -184,6 +201,17 @@ function complement(entry: Entry, display: Display): SentencePart[] {
       return link(entry, ' from')
     case 'export':
       return exported(entry)
+    case 'capture.tracked':
+    case 'capture.untracked':
+    case 'capture.paused':
+    case 'capture.resumed':
+      return [text(' tracking '), trackedTable(entry), ...afterPause(entry)]
+    case 'capture.changed':
+      return [
+        text(' what is recorded of '),
+        trackedTable(entry),
+        text(`: ${entry.changedFields.join(', ').replace(/_/g, ' ')}`),
+      ]
     default:
       return [...what(entry), ...related(entry)]
   }
@@ -254,6 +282,18 @@ function link(entry: Entry, preposition: string): SentencePart[] {
 /** One side of a link; undefined where it leads nowhere. */
 function sideOf(model: string | null, id: string | null, label: string | null): string | undefined {
   return id === null && label === null ? undefined : nameOf(model, id, label)
+}
+
+function trackedTable(entry: Entry): SentencePart {
+  return { kind: 'object', text: cutText(entry.model ?? entry.tableName ?? 'a table', MAX_NAME_LENGTH) }
+}
+
+/** How long changes went unrecorded, and of how many rows. */
+function afterPause({ context: { durationMs, rows } }: Entry): SentencePart[] {
+  if (durationMs === undefined) return []
+  const seconds = durationMs / 1000
+  const time = `${seconds.toLocaleString('en-US', { maximumFractionDigits: seconds < 10 ? 1 : 0 })} s`
+  return [text(` after ${time}${rows === undefined ? '' : ` and ${counted(rows, 'unrecorded change')}`}`)]
 }
 
 function exported(entry: Entry): SentencePart[] {

@@ -122,6 +122,7 @@ interface RecordedContext {
   readonly database?: NonNullable<EntryContext['database']>
   readonly rows?: JsonValue
   readonly rows_estimated?: JsonValue
+  readonly duration_ms?: JsonValue
 }
 
 function readContext(text: string | null): EntryContext {
@@ -137,5 +138,6 @@ function readContext(text: string | null): EntryContext {
     ...(database && { database }),
     ...(typeof rows === 'number' && { rows }),
     ...(recorded.rows_estimated === true && { rowsEstimated: true }),
+    ...(typeof recorded.duration_ms === 'number' && { durationMs: recorded.duration_ms }),
   }
 }

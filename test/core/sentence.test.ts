@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/core/entry.ts'
-import { actionName, describeEntry, sentenceText } from '../../src/core/sentence.ts'
+import { actionName, describeEntry, describeStatement, sentenceText } from '../../src/core/sentence.ts'
 import { testEntry } from './entry.ts'
 
 const say = (parts: Partial<Entry>) => sentenceText(describeEntry(testEntry(parts)))
@@ -87,6 +87,41 @@ describe('the sentence of an entry', () => {
       'ada@example.com emptied Invoice of about 1 row',
       { action: 'truncate', context: { rows: 1, rowsEstimated: true } },
     ],
+    ['Invoice 2024-0117 was there when tracking began', { action: 'baseline', changes: { id: [null, 117] } }],
+    [
+      'User Ada with Role Admin was there when tracking began',
+      {
+        action: 'baseline',
+        model: 'User',
+        objectLabel: 'Ada',
+        relatedModel: 'Role',
+        relatedId: '9',
+        relatedLabel: 'Admin',
+      },
+    ],
+    ['ada@example.com started tracking Invoice', { action: 'capture.tracked', objectId: null, objectLabel: null }],
+    ['ada@example.com stopped tracking Invoice', { action: 'capture.untracked', objectId: null, objectLabel: null }],
+    [
+      'ada@example.com changed what is recorded of Invoice: label, permission columns',
+      {
+        action: 'capture.changed',
+        objectId: null,
+        objectLabel: null,
+        changes: { label: [null, ['number']], permission_columns: [['is_staff'], null] },
+      },
+    ],
+    [
+      'ada@example.com paused tracking Invoice',
+      { action: 'capture.paused', objectId: null, objectLabel: null, context: { reason: 'Nightly prices' } },
+    ],
+    [
+      'ada@example.com resumed tracking Invoice after 12 s and 1,204 unrecorded changes',
+      { action: 'capture.resumed', objectId: null, objectLabel: null, context: { rows: 1204, durationMs: 12_345 } },
+    ],
+    [
+      'ada@example.com resumed tracking public.invoice after 0.3 s',
+      { action: 'capture.resumed', model: null, objectId: null, objectLabel: null, context: { durationMs: 320 } },
+    ],
     ['ada@example.com approved Invoice 2024-0117', { action: 'invoice.approved' }],
     ['ada@example.com recorded stock counted on Invoice 2024-0117', { action: 'stock.counted' }],
     [
@@ -153,10 +188,18 @@ describe('the sentence of an entry', () => {
 })
 
 test('an action has a name for lists', () => {
-  expect(['update', 'login', 'invoice.approved', 'toString'].map(actionName)).toEqual([
+  expect(['update', 'login', 'capture.paused', 'invoice.approved', 'toString'].map(actionName)).toEqual([
     'Changed',
     'Signed in',
+    'Tracking paused',
     'Invoice approved',
     'ToString',
   ])
+})
+
+test('baselines of one statement are one sentence, of which nobody is the doer', () => {
+  const one = testEntry({ action: 'baseline' })
+  expect(sentenceText(describeStatement([one, one, one], '1,000') ?? [])).toBe(
+    '1,000 Invoices were there when tracking began',
+  )
 })
