@@ -78,7 +78,7 @@ export function describeEntry(entry: Entry, display: Display = PLAIN_DISPLAY): r
 
 /**
  * What one statement did to many objects, as one sentence: "nightly-prices changed price on 1,204 Products".
- * `count` says how many there are where these are not all. Undefined where the entries are no creates, updates, deletes or baselines of one model.
+ * `count` says how many there are where these are not all. Undefined where the entries are no creates, updates, deletes or baselines of one model, nor links of one object.
  */
 export function describeStatement(
   entries: readonly [Entry, ...Entry[]],
@@ -86,6 +86,7 @@ export function describeStatement(
   display: Display = PLAIN_DISPLAY,
 ): readonly SentencePart[] | undefined {
   const [first] = entries
+  if (LINK_ACTIONS.includes(first.action)) return describeLinks(entries, count)
   const verb = ROW_ACTIONS.includes(first.action) ? VERBS[first.action] : undefined
   if (!verb || first.model === null || first.outcome !== 'success') return undefined
   if (entries.some((entry) => entry.action !== first.action || entry.model !== first.model)) return undefined
@@ -110,6 +111,37 @@ export function describeStatement(
     objects,
   ]
 }
+
+/** Links that one statement made or took, where they have one side in common: "ada@example.com unlinked 20 Tags from Invoice 2024-0117". */
+function describeLinks(entries: readonly [Entry, ...Entry[]], count: string): readonly SentencePart[] | undefined {
+  const [first] = entries
+  const isSame = (part: (entry: Entry) => unknown) => entries.every((entry) => part(entry) === part(first))
+  const { model, relatedModel } = first
+  if (model === null || relatedModel === null || !VERBS[first.action] || first.outcome !== 'success') return undefined
+  if (!isSame(({ action }) => action) || !isSame((entry) => entry.model) || !isSame((entry) => entry.relatedModel)) {
+    return undefined
+  }
+  const isOneObject = first.objectId !== null && isSame(({ objectId }) => objectId)
+  const isOneOther = first.relatedId !== null && isSame(({ relatedId }) => relatedId)
+  if (!isOneObject && !isOneOther) return undefined
+  const { past, tone } = VERBS[first.action] as Verb
+  const given = isOneObject
+    ? `${count} ${pluralName(relatedModel)}`
+    : nameOf(relatedModel, first.relatedId, first.relatedLabel)
+  const holder = isOneObject ? objectName(first) : `${count} ${pluralName(model)}`
+  return [
+    ...actor(first),
+    text(' '),
+    { kind: 'verb', text: past, tone },
+    text(' '),
+    { kind: 'object', text: given ?? relatedModel },
+    text(TAKING.includes(first.action) ? ' from ' : ' to '),
+    { kind: 'object', text: holder ?? model },
+  ]
+}
+
+const LINK_ACTIONS = ['linked', 'unlinked', 'permission_granted', 'permission_revoked']
+const TAKING = ['unlinked', 'permission_revoked']
 
 const ROW_ACTIONS = ['create', 'update', 'delete', 'baseline']
 

@@ -203,3 +203,37 @@ test('baselines of one statement are one sentence, of which nobody is the doer',
     '1,000 Invoices were there when tracking began',
   )
 })
+
+describe('what one statement did to links', () => {
+  const link = (parts: Partial<Entry>) =>
+    testEntry({ action: 'unlinked', relatedModel: 'Tag', relatedId: '1', relatedLabel: 'urgent', ...parts })
+  const told = (...parts: Partial<Entry>[]) => {
+    const [first, ...others] = parts.map(link)
+    return first && describeStatement([first, ...others], '400')
+  }
+
+  test.each<[sentence: string, parts: Partial<Entry>[]]>([
+    ['ada@example.com unlinked 400 Tags from Invoice 2024-0117', [{}, { relatedId: '2' }]],
+    ['ada@example.com unlinked Tag urgent from 400 Invoices', [{}, { objectId: '2' }]],
+    [
+      'ada@example.com linked 400 Tags to Invoice 2024-0117',
+      [{ action: 'linked' }, { action: 'linked', relatedId: '2' }],
+    ],
+    [
+      'ada@example.com granted 400 Tags to Invoice 2024-0117',
+      [{ action: 'permission_granted' }, { action: 'permission_granted', relatedId: '2' }],
+    ],
+  ])('B27 reads: %s', (sentence, parts) => {
+    expect(sentenceText(told(...parts) ?? [])).toBe(sentence)
+  })
+
+  test.each<[what: string, parts: Partial<Entry>[]]>([
+    ['no side in common', [{}, { objectId: '2', relatedId: '2' }]],
+    ['nothing in common but that they lead nowhere', [{ objectId: null }, { objectId: null, relatedId: '2' }]],
+    ['two kinds of objects', [{}, { relatedModel: 'Colour' }]],
+    ['two deeds', [{}, { action: 'linked' }]],
+    ['flags, which are no links', [{ action: 'permission_granted', relatedModel: null }]],
+  ])('B27 is not one sentence where they have %s', (_what, parts) => {
+    expect(told(...parts)).toBeUndefined()
+  })
+})
