@@ -26,7 +26,8 @@ beforeAll(async () => {
   await other.start()
   source = await database('source')
   await install(fromPgPool(source))
-  await applicationTables(source)
+  await source.query(TABLES)
+  await sync(fromPgPool(source), TRACKED)
   await source.query(`insert into customer select n, 'Ada ' || n, 'ada@example.com', '555', 'x' from generate_series(1, 20) n;
     insert into invoice select n, n, 'N' || n, n from generate_series(1, 20) n;
     insert into part select n, n, n from generate_series(1, 19) n; insert into early.thing select generate_series(1, 5)`)
@@ -41,18 +42,17 @@ afterAll(async () => {
 })
 
 /** Tables in schemas before and after the log's. */
-async function applicationTables(pool: pg.Pool): Promise<void> {
-  await pool.query(`create table customer (id int primary key, name text, email text, phone text, api_token text);
-    create table invoice (id int primary key, customer_id int references customer, number text, total numeric);
-    create table part (id int, day int, v int, primary key (id, day)) partition by range (day);
-    create table part_a partition of part for values from (0) to (10); create table part_b partition of part for values from (10) to (20);
-    create schema early; create table early.thing (id int primary key)`)
-  await sync(fromPgPool(pool), {
-    customer: { label: 'name', mask: ['email'], exclude: ['phone'], unmask: ['api_token'] },
-    invoice: { label: 'number' },
-    part: {},
-    'early.thing': {},
-  })
+const TABLES = `create table customer (id int primary key, name text, email text, phone text, api_token text);
+  create table invoice (id int primary key, customer_id int references customer, number text, total numeric);
+  create table part (id int, day int, v int, primary key (id, day)) partition by range (day);
+  create table part_a partition of part for values from (0) to (10); create table part_b partition of part for values from (10) to (20);
+  create schema early; create table early.thing (id int primary key)`
+
+const TRACKED = {
+  customer: { label: 'name', mask: ['email'], exclude: ['phone'], unmask: ['api_token'] },
+  invoice: { label: 'number' },
+  part: {},
+  'early.thing': {},
 }
 
 async function database(name: string, on: Cluster = cluster): Promise<pg.Pool> {
@@ -224,30 +224,52 @@ describe('the data alone', () => {
     },
   )
 
-  it('B60 into a database in which the log was installed and nothing has been written', async () => {
+  it('B60 into a database in which the log was installed and nothing is tracked yet', async () => {
     const pool = await database('installed')
     await install(fromPgPool(pool))
-    await applicationTables(pool)
+    await pool.query(TABLES)
     const script = join(cluster.folder, 'data.sql')
-    await source.query(
-      "insert into daybook.entry (id, recorded_at, action, actor_type) values (nextval('daybook.entry_id'), '2001-02-03', 'old.event', 'user'); select daybook.ensure_months()",
-    )
+    // A month that is not made there.
+    await source.query(`insert into daybook.entry (recorded_at, action, actor_type) values ('2001-02-03', 'old.event', 'user');
+      select daybook.ensure_months()`)
     await program('pg_dump', [
-      '--data-only',
-      '--load-via-partition-root',
-      '--exclude-table-data=daybook.migration',
-      '--exclude-table-data=daybook.tracked_table',
-      '-f',
-      script,
-      'source',
+      ...['--data-only', '--load-via-partition-root', '--exclude-table-data=daybook.[^e]*'],
+      ...['-f', script, 'source'],
     ])
-    await program('psql', ['-q', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-d', 'installed', '-f', script], {
-      replica: true,
-    })
+    await program('psql', ['-q', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-d', 'installed', '-f', script])
     expect((await install(fromPgPool(pool))).months).toEqual(['entry_2001_02'])
     expect(await entriesOf(pool)).toEqual(await entriesOf(source))
+    await sync(fromPgPool(pool), TRACKED)
     expect(await captured(pool)).toEqual(await captured(source))
     await expectCapturing(pool, 'installed')
+  })
+
+  it('B60 of the tables without the log, while the capture is paused: the pause is what is recorded', async () => {
+    const pool = await database('paused')
+    await restore('paused', '--schema-only', '-N', 'daybook', '--section=pre-data')
+    await install(fromPgPool(pool))
+    await sync(fromPgPool(pool), TRACKED)
+    const script = join(cluster.folder, 'tables.sql')
+    await program('pg_dump', ['--data-only', '-N', 'daybook', '-f', script, 'source'])
+    const pause = "select daybook.pause('brought back from the backup')"
+    await program('psql', [
+      '-q',
+      '-o',
+      '/dev/null',
+      '-v',
+      'ON_ERROR_STOP=1',
+      '-1',
+      '-d',
+      'paused',
+      '-c',
+      pause,
+      '-f',
+      script,
+    ])
+    const { rows } = await pool.query('select distinct action from daybook.entries order by 1')
+    expect(rows.map(({ action }) => action)).toEqual(['capture.paused', 'capture.resumed', 'capture.tracked'])
+    expect((await pool.query('select from customer')).rowCount).toBe(20)
+    await expectCapturing(pool, 'paused')
   })
 
   it('B60 of one table, back into the database that lives on: what it changes is recorded like any other change', async () => {
