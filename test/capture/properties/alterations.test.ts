@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { track, trackedTables } from '../../../src/capture/postgres/index.ts'
 import { type CaptureLog, connect, createCaptureLog } from '../log.ts'
 import { createKinds, derivedKinds, type Kind } from './kinds.ts'
-import { runs, runsTimeoutMs } from './runs.ts'
+import { runsTimeoutMs, tries } from './runs.ts'
 import { anyAlteration, anyStatement, anyTransactions } from './statements.ts'
 import { anyTable } from './tables.ts'
 import { outcome, transact, transactionText } from './transact.ts'
@@ -76,7 +76,7 @@ it(
           )
         }
       }),
-      { numRuns: runs(USUAL_RUNS) },
+      tries(USUAL_RUNS),
     )
   },
   runsTimeoutMs(USUAL_RUNS),

@@ -11,6 +11,8 @@ export interface Kind {
   readonly arraysAsJson: boolean
   /** Values that a key may have: few, so that statements meet. */
   readonly keys?: readonly string[]
+  /** Values that the type's own `=` calls equal, or that lie close together. */
+  readonly alike?: readonly string[]
   /** The extension that brings the type. */
   readonly extension?: string
 }
@@ -169,6 +171,7 @@ function kind(type: string, text: fc.Arbitrary<string>, options: Partial<Omit<Ki
     ...options,
     type,
     value: text.map((value) => `${quote(value).trim()}::${type}`),
+    ...(options.alike && { alike: options.alike.map((value) => `${quote(value).trim()}::${type}`) }),
     ...(options.keys && { keys: options.keys.map((value) => `${quote(value).trim()}::${type}`) }),
   }
 }
@@ -237,7 +240,7 @@ export const KINDS: readonly Kind[] = [
   kind('timestamp', moment, { ...json2, keys: ['2024-02-29 12:34:56.789', '-infinity'] }),
   kind('timestamptz', zoned, { ...json2, keys: ['2024-02-29 12:00+02', '2024-02-29 10:00+00', 'infinity'] }),
   kind('timestamptz(0)', zoned, json2),
-  kind('interval', interval, { keys: ['1 day', '24 hours', '1 month'] }),
+  kind('interval', interval, { keys: ['1 day', '24 hours', '1 month', '30 days'] }),
   kind('uuid', fc.uuid(), {
     ...textual,
     keys: ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '00000000-0000-0000-0000-000000000000'],
@@ -274,7 +277,7 @@ export const KINDS: readonly Kind[] = [
   kind('regcollation', fc.constantFrom('pg_catalog."C"', '0')),
   kind('regconfig', fc.constantFrom('pg_catalog.english', '0')),
   kind('regdictionary', fc.constantFrom('pg_catalog.simple', '0')),
-  kind('point', point),
+  kind('point', point, { alike: ['(0,0)', '(0.0000001,0)', '(-0,0)'] }),
   kind(
     'line',
     fc.tuple(coordinate, coordinate, coordinate).map(([a, b, c]) => `{${a},${b},${c}}`),
@@ -286,6 +289,7 @@ export const KINDS: readonly Kind[] = [
   kind(
     'box',
     fc.tuple(point, point).map(([a, b]) => `${a},${b}`),
+    { alike: ['(2,2),(0,0)', '(1,4),(0,0)', '(4,1),(0,0)', '(2.0000001,2),(0,0)'] },
   ),
   kind(
     'path',
@@ -298,6 +302,7 @@ export const KINDS: readonly Kind[] = [
   kind(
     'circle',
     fc.tuple(point, count).map(([centre, radius]) => `<${centre},${radius}>`),
+    { alike: ['<(0,0),1>', '<(5,5),1>', '<(0,0),1.0000001>'] },
   ),
   kind(
     'tsvector',
@@ -315,7 +320,7 @@ export const KINDS: readonly Kind[] = [
     { keys: ['a & b'] },
   ),
   kind('jsonpath', fc.constantFrom('$', '$.a[*] ? (@ > 1)', 'strict $."a b"')),
-  kind('json', json, json2),
+  kind('json', json, { ...json2, alike: ['1', '1.0', '"1"', '"\\u0031"', '{"a":1,"a":2}', '{"a":2}', 'null'] }),
   kind('jsonb', json, { ...json2, keys: ['null', '{}', '[1]', '1', '1.0'] }),
   kind('xml', fc.constantFrom('<a/>', '<a b="c">&amp;</a>', 'text', '', '<?xml version="1.0"?><a/>')),
   ...[
@@ -455,7 +460,7 @@ export function recordedSql({ asJson }: Kind, column: string): string {
 
 /** The settings under which PostgreSQL writes values as the log holds them. */
 export const PINNED = `set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = 'iso_8601'; set bytea_output = 'hex';
-  set extra_float_digits = 1; set search_path = pg_catalog; set lc_monetary = 'C'`
+  set extra_float_digits = 1; set search_path = pg_catalog, public; set lc_monetary = 'C'`
 
 /** Makes the types, and gives those that this server knows: some were built without XML, or without the extensions. */
 export async function createKinds(client: pg.Client): Promise<readonly Kind[]> {

@@ -3,7 +3,7 @@ import type pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { track } from '../../../src/capture/postgres/index.ts'
 import { type CaptureLog, connect, createCaptureLog } from '../log.ts'
-import { runs, runsTimeoutMs } from './runs.ts'
+import { runsTimeoutMs, tries } from './runs.ts'
 
 let log: CaptureLog
 let client: pg.Client
@@ -118,7 +118,7 @@ it(
           new Map(rows.map(({ account_id, role_id, count }) => [JSON.stringify([account_id, role_id]), count])),
         )
       }),
-      { numRuns: runs(USUAL_RUNS) },
+      tries(USUAL_RUNS),
     )
   },
   runsTimeoutMs(USUAL_RUNS),

@@ -7,8 +7,8 @@ export interface Column {
   readonly kind: Kind
   /** What stands behind its type. */
   readonly clause: string
-  /** Made by PostgreSQL: no statement gives it a value. */
-  readonly made: 'no' | 'stored' | 'virtual'
+  /** Made by PostgreSQL: no statement gives it a value. A `witness` is given when the row comes, and stays: it tells rows apart. */
+  readonly made: 'no' | 'stored' | 'virtual' | 'witness'
 }
 
 /** A table as somebody might have it. */
@@ -121,6 +121,9 @@ function columnOf(kinds: readonly Kind[], key: boolean, version: number): fc.Arb
 }
 
 export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<Table> {
+  const bigint = kinds.find(({ type }) => type === 'bigint')
+  if (!bigint) throw new Error('There is no bigint.')
+  const witness: Omit<Column, 'name'> = { kind: bigint, clause: '', made: 'witness' }
   return fc
     .record({
       name: anyName,
@@ -154,8 +157,8 @@ export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<
       fc
         .record({
           names: fc.uniqueArray(anyName, {
-            minLength: shape.keyColumns + shape.otherColumns,
-            maxLength: shape.keyColumns + shape.otherColumns,
+            minLength: shape.keyColumns + shape.otherColumns + 1,
+            maxLength: shape.keyColumns + shape.otherColumns + 1,
           }),
           keys: fc.array(columnOf(kinds, true, version), { minLength: shape.keyColumns, maxLength: shape.keyColumns }),
           others: fc.array(columnOf(kinds, false, version), {
@@ -165,7 +168,10 @@ export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<
         })
         .filter(({ keys, others }) => [...keys, ...others].some(({ made }) => made === 'no'))
         .map(({ names, keys, others }): Table => {
-          const columns = [...keys, ...others].map((column, place) => ({ ...column, name: names[place] as string }))
+          const columns = [...keys, witness, ...others].map((column, place) => ({
+            ...column,
+            name: names[place] as string,
+          }))
           const key = columns.slice(0, keys.length)
           const [first] = key
           const last = columns.at(-1)
@@ -189,7 +195,11 @@ export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<
               : [],
             sql(schema) {
               const table = `${quoted(schema)}.${quoted(shape.name)}`
-              const definitions = columns.map(({ name, kind, clause }) => `${quoted(name)} ${kind.type} ${clause}`)
+              const numbers = `${quoted(schema)}.numbers`
+              const definitions = columns.map(
+                ({ name, kind, clause, made }) =>
+                  `${quoted(name)} ${kind.type} ${made === 'witness' ? `default nextval(${pg.escapeLiteral(numbers)})` : clause}`,
+              )
               const keyClause =
                 key.length > 0
                   ? `, primary key (${key.map(({ name }) => quoted(name)).join(', ')})${shape.deferrable && !hangs ? ' deferrable' : ''}`
@@ -206,14 +216,14 @@ export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<
               const gone = names.includes('gone') ? 'gone too' : 'gone'
               const part = (suffix: string) => `${quoted(schema)}.${quoted(`part ${suffix}`)}`
               return [
-                `create schema ${quoted(schema)}`,
+                `create schema ${quoted(schema)}; create sequence ${numbers}`,
                 `create ${shape.unlogged && !partitionable ? 'unlogged ' : ''}table ${table} (${dropped ? `${quoted(gone)} text, ` : ''}${definitions.join(', ')}${keyClause}${checkClause}${hangsClause})${partitionable ? ` partition by hash (${quoted(key[0]?.name ?? '')})` : ''}`,
                 ...(dropped ? [`alter table ${table} drop column ${quoted(gone)}`] : []),
                 ...(partitionable
                   ? [
                       // One as PostgreSQL makes it, one with its columns the other way round, one that is partitioned further.
                       `create table ${part('0')} partition of ${table} for values with (modulus 3, remainder 0)`,
-                      columns.some(({ made }) => made !== 'no') || shape.checked
+                      columns.some(({ made }) => made === 'stored' || made === 'virtual') || shape.checked
                         ? `create table ${part('1')} partition of ${table} for values with (modulus 3, remainder 1)`
                         : `create table ${part('1')} (${definitions
                             .toReversed()
