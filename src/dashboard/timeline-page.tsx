@@ -97,7 +97,7 @@ function nameOf(entries: readonly Entry[], model: string, objectId: string): str
 
 /** Whether the object is there, as far as the newest page tells. */
 function State({ page, objectId }: { readonly page: Page; readonly objectId: string }) {
-  const [newest] = page.entries
+  const newest = page.entries.find(({ action }) => !action.startsWith('capture.'))
   if (page.newer || newest?.action !== 'delete' || newest.objectId !== objectId) return null
   return <span class="outcome denied">deleted</span>
 }

@@ -1,3 +1,4 @@
+import { type SqlBool, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import type { Cursor } from '../core/cursor.ts'
 import type { Entry } from '../core/entry.ts'
@@ -30,17 +31,25 @@ interface Rename {
 /** An object's key can have changed this often before its timeline stops following. */
 const MAX_RENAMES = 100
 
+/** What tells that changes went unrecorded: a pause that is over, and the end and the beginning of the capture. */
+const GAPS = ['capture.resumed', 'capture.untracked', 'capture.tracked']
+
+/** So many of them stand on one page, the newest ones: they must not hide the object's own entries. */
+const MAX_GAPS = 20
+
 /**
  * All entries of one object, newest first: those of the keys that it had before and after as well, and those in which it is the
- * other object, such as a role that was granted to it.
+ * other object, such as a role that was granted to it. Between and after them stand those that tell when changes of its model went
+ * unrecorded, up to 20 a page.
  */
 export async function readTimeline(database: Database, query: TimelineQuery): Promise<Page> {
   const { model, objectId, before, after, limit = 50 } = query
   const spans = await keySpans(database, model, objectId)
   const newest = () => read(database, model, spans, {}, limit)
   if (after === undefined) {
-    const { entries, more } = await read(database, model, spans, { before }, limit)
-    const last = entries.at(-1)
+    const { entries: own, more } = await read(database, model, spans, { before }, limit)
+    const last = own.at(-1)
+    const entries = await withGaps(database, model, own, before)
     return {
       entries,
       ...(before !== undefined && { newer: entries[0] ? { after: entries[0].id } : {} }),
@@ -51,11 +60,41 @@ export async function readTimeline(database: Database, query: TimelineQuery): Pr
   if (!more) {
     const page = await newest()
     const last = page.entries.at(-1)
-    return { entries: page.entries, ...(page.more && last && { older: { before: last.id } }) }
+    return {
+      entries: await withGaps(database, model, page.entries),
+      ...(page.more && last && { older: { before: last.id } }),
+    }
   }
   const [first] = entries
   const last = entries.at(-1)
-  return { entries, ...(first && { newer: { after: first.id } }), ...(last && { older: { before: last.id } }) }
+  const all = await withGaps(database, model, entries, first?.id)
+  return { entries: all, ...(first && { newer: { after: first.id } }), ...(last && { older: { before: last.id } }) }
+}
+
+/** Entries of a page, newest first, with those that tell of gaps since the oldest of them and before another one. */
+async function withGaps(
+  database: Database,
+  model: string,
+  entries: readonly Entry[],
+  before?: string,
+): Promise<readonly Entry[]> {
+  const oldest = entries.at(-1)
+  if (!oldest) return entries
+  // Found by their action and then put in order: in the order of ids, all that came since the oldest would be looked through.
+  const gaps = build
+    .selectFrom('daybook.entry as e')
+    .select('e.id')
+    .where(sql<SqlBool>`e.statement_id is null`)
+    .where('e.action', 'in', GAPS)
+    .where('e.model', '=', model)
+    .where('e.id', '>', oldest.id)
+    .$if(before !== undefined, (query) => query.where('e.id', '<', before as string))
+    .offset(0)
+  const newest = build.selectFrom(gaps.as('g')).select('g.id').orderBy('g.id', 'desc').limit(MAX_GAPS)
+  const { sql: text, parameters } = selectEntries((eb) => eb('v.id', 'in', newest)).compile()
+  const { rows } = await database.query<EntryRow>(text, parameters)
+  const found = rows.map(readEntry).filter(({ action, context }) => action !== 'capture.resumed' || context.rows !== 0)
+  return [...entries, ...found].sort((a, b) => (BigInt(a.id) < BigInt(b.id) ? 1 : -1))
 }
 
 /**
@@ -80,7 +119,7 @@ async function keySpans(database: Database, model: string, objectId: string): Pr
 
 /** The stretch before an entry in which a key was one object's: from where it was created or took the key. */
 async function sinceItsStart(database: Database, model: string, key: string, until: bigint): Promise<KeySpan> {
-  const { sql, parameters } = build
+  const { sql: text, parameters } = build
     .selectFrom('daybook.entry as v')
     .select(['v.id'])
     .where('v.model', '=', model)
@@ -90,13 +129,13 @@ async function sinceItsStart(database: Database, model: string, key: string, unt
     .orderBy('v.id', 'desc')
     .limit(1)
     .compile()
-  const { rows } = await database.query<{ id: unknown }>(sql, parameters)
+  const { rows } = await database.query<{ id: unknown }>(text, parameters)
   return { key, until, ...(rows[0] && { from: BigInt(String(rows[0].id)) }) }
 }
 
 /** The stretch from an entry on in which a key was one object's: to where it was deleted or gave the key away. */
 async function untilItsEnd(database: Database, model: string, key: string, from: bigint): Promise<KeySpan> {
-  const { sql, parameters } = build
+  const { sql: text, parameters } = build
     .selectFrom('daybook.entry as v')
     .select(['v.id'])
     .where('v.model', '=', model)
@@ -110,12 +149,12 @@ async function untilItsEnd(database: Database, model: string, key: string, from:
     .orderBy('v.id')
     .limit(1)
     .compile()
-  const { rows } = await database.query<{ id: unknown }>(sql, parameters)
+  const { rows } = await database.query<{ id: unknown }>(text, parameters)
   return { key, from, ...(rows[0] && { until: BigInt(String(rows[0].id)) + 1n }) }
 }
 
 async function renamesOf(database: Database, model: string, span: KeySpan): Promise<Rename[]> {
-  const { sql, parameters } = build
+  const { sql: text, parameters } = build
     .selectFrom('daybook.entry as v')
     .select(['v.id', 'v.object_id', 'v.previous_object_id'])
     .where('v.previous_object_id', 'is not', null)
@@ -125,7 +164,10 @@ async function renamesOf(database: Database, model: string, span: KeySpan): Prom
     .orderBy('v.id')
     .limit(MAX_RENAMES)
     .compile()
-  const { rows } = await database.query<{ id: unknown; object_id: string; previous_object_id: string }>(sql, parameters)
+  const { rows } = await database.query<{ id: unknown; object_id: string; previous_object_id: string }>(
+    text,
+    parameters,
+  )
   return rows.map((row) => ({ ...row, id: String(row.id) }))
 }
 
@@ -151,7 +193,7 @@ async function read(
       ['v.model', 'v.object_id'],
       ['v.related_model', 'v.related_id'],
     ] as const) {
-      const { sql, parameters } = selectEntries(
+      const { sql: text, parameters } = selectEntries(
         (eb) =>
           eb.and([
             eb(modelColumn, '=', model),
@@ -164,7 +206,7 @@ async function read(
       )
         .limit(limit + 1)
         .compile()
-      const { rows } = await database.query<EntryRow>(sql, parameters)
+      const { rows } = await database.query<EntryRow>(text, parameters)
       for (const row of rows) found.set(BigInt(row.id), readEntry(row))
     }
   }

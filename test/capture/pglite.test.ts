@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { install, track } from '../../src/capture/postgres/index.ts'
+import { baseline, install, track } from '../../src/capture/postgres/index.ts'
 import type { Database } from '../../src/connection/database.ts'
 import { openPglite, type Pglite } from '../../src/connection/pglite.ts'
 import { EDGE_TYPES, EDGES, fieldTexts } from './edge-values.ts'
@@ -108,6 +108,20 @@ it('B15 every built-in type and its edges are recorded on PGlite as they stand',
     expect(created?.get(name), `${value} as ${type}`).toBe(`[null,${recorded}]`)
     expect(deleted?.get(name), `${value} as ${type}`).toBe(`[${recorded},null]`)
   }
+})
+
+it('B19 existing rows are given a baseline on PGlite', async () => {
+  await run(
+    "create table old (id int primary key, at timestamptz); insert into old select i, '2026-01-01' from generate_series(1, 5) i",
+  )
+  await track(database, 'old')
+  await run('update old set at = null where id = 2')
+  expect(await baseline(database, 'old', { batchRows: 2 })).toEqual({ seen: 5, written: 4 })
+  expect(await baseline(database, 'old')).toEqual({ seen: 5, written: 0 })
+  expect((await entries()).slice(1).map(({ action, object_id }) => `${action} ${object_id}`)).toEqual([
+    'update 2',
+    ...[1, 3, 4, 5].map((id) => `baseline ${id}`),
+  ])
 })
 
 it('B34 where the database saw no client, a context can not say that it did', async () => {
