@@ -1,7 +1,16 @@
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { type InstallResult, install, track } from '../../src/capture/postgres/index.ts'
+import {
+  baseline,
+  doctor,
+  type InstallResult,
+  install,
+  sync,
+  track,
+  trackedTables,
+  untrack,
+} from '../../src/capture/postgres/index.ts'
 import { readMigrations, readRoles } from '../../src/capture/postgres/sql-files.ts'
 import { fromPgPool } from '../../src/connection/pg.ts'
 import { type Cluster, createCluster, postgresPrograms } from '../postgres-cluster.ts'
@@ -303,6 +312,11 @@ describe('a superuser that installs after another role', () => {
     await install(database, FOR_TEAM)
     await track(database, 'thing', { label: 'v' })
     await superuser.query("insert into thing values (1, 'a')")
+    await trackedTables(database)
+    await sync(database, { thing: { label: 'v' } })
+    await doctor(database, { fix: true })
+    await baseline(database, 'thing')
+    await untrack(database, 'thing')
     expect((await superuser.query('select distinct what from ran_as')).rows).toEqual([])
   })
 })

@@ -4,6 +4,7 @@ import { captureError } from './capture-error.ts'
 import { type Finding, type FindingCode, inOrderOfImportance, toFinding } from './finding.ts'
 import { ensureMonths, installedVersion } from './install.ts'
 import { type LockRetryOptions, withLockRetry } from './lock-retry.ts'
+import { pinSearchPath } from './pin-search-path.ts'
 import { type Reconciliation, reconcile } from './reconcile.ts'
 import { readEventTriggers, readFunctions, readMigrations } from './sql-files.ts'
 import { capture, trackedTables } from './track.ts'
@@ -52,7 +53,8 @@ const RECONCILE_ROWS = 1000
  * reads, unless `fix` is set.
  * @throws DaybookError `not_installed`, `permission_denied`, `invalid_option`.
  */
-export async function doctor(database: Database, options: DoctorOptions = {}): Promise<Diagnosis> {
+export async function doctor(connected: Database, options: DoctorOptions = {}): Promise<Diagnosis> {
+  const database = pinSearchPath(connected)
   const { fix = false, reconcileRows = RECONCILE_ROWS } = options
   if (!(reconcileRows >= 0)) {
     throw new DaybookError(

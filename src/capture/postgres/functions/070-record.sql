@@ -17,7 +17,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if action is null or action !~ '^[a-z][a-z0-9_]*([.][a-z[a-z0-9_]*)*$' or length(action) > 64 then
+  if action is null or action !~ '^[a-z][a-z0-9_]*([.][a-z][a-z0-9_]*)*$' or length(action) > 64 then
     raise exception using errcode = 'YD005', message = 'The action of an event is lower-case words joined by "." or "_", 64 characters at most.',
       hint = 'Such as invoice.approved.';
   elsif action in ('create', 'update', 'delete', 'truncate', 'purge', 'linked', 'unlinked', 'baseline') or action ~ '^capture([.]|$)' then
