@@ -13,6 +13,7 @@ import {
 } from '../../src/capture/postgres/index.ts'
 import { readMigrations, readRoles } from '../../src/capture/postgres/sql-files.ts'
 import { fromPgPool } from '../../src/connection/pg.ts'
+import { runCli } from '../cli/run-cli.ts'
 import { type Cluster, createCluster, postgresPrograms } from '../postgres-cluster.ts'
 
 /** Roles are the server's: each test starts without those of a log, on a server of its own. */
@@ -32,11 +33,15 @@ afterAll(async () => {
   await cluster?.remove()
 })
 
-function connectAs(role: string, database = 'shop'): pg.Pool {
+function urlOf(role: string, database = 'shop'): string {
   const url = new URL(`${cluster.url}/${database}`)
   url.username = role
   url.password = role
-  const pool = new pg.Pool({ connectionString: url.href, max: 3 })
+  return url.href
+}
+
+function connectAs(role: string, database = 'shop'): pg.Pool {
+  const pool = new pg.Pool({ connectionString: urlOf(role, database), max: 3 })
   pool.on('error', () => {})
   pools.push(pool)
   return pool
@@ -114,6 +119,7 @@ describe('installing without a superuser', () => {
     const result = await install(fromPgPool(migrator), FOR_TEAM)
     expect(result).toMatchObject({ from: 0, eventTrigger: false, eventTriggerOutdated: false })
     await expectToWork(migrator, result)
+    expect((await runCli(['init', '--database-url', urlOf('migrator')])).stdout).toContain('Without a superuser')
     expect(await strangeOwners(connectAs('postgres'))).toEqual(LOOKUPS)
     expect((await admin.query("select from pg_roles where rolname = 'daybook_follower'")).rows).toEqual([])
     const again = await install(fromPgPool(migrator), FOR_TEAM)
@@ -244,6 +250,9 @@ describe('upgrading what another has installed', () => {
       `do $$ begin execute replace(pg_get_functiondef('daybook.follow_tables'::regproc), 'follow_changes', 'follow_changes /* as it was */'); end $$`,
     )
     expect(await install(fromPgPool(migrator))).toMatchObject({ eventTrigger: true, eventTriggerOutdated: true })
+    expect((await runCli(['init', '--database-url', urlOf('migrator')])).stdout).toContain(
+      'of another version of Daybook',
+    )
     expect(await install(fromPgPool(superuser))).toMatchObject({ eventTrigger: true, eventTriggerOutdated: false })
     await superuser.query('drop event trigger daybook_follow_drops')
     expect(await install(fromPgPool(migrator))).toMatchObject({ eventTrigger: false })
