@@ -1,5 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import type { Step, Transaction } from './statements.ts'
+
+/** The server's own name of a transaction that is prepared: other tests run at the same time. */
+const PREPARED = `daybook ${randomUUID()}`
 
 /** What a statement came to: rows and their number, or the error as a program would tell it apart. */
 export async function outcome(client: pg.Client, text: string): Promise<unknown> {
@@ -27,8 +31,8 @@ export async function transact(
   await client.query(`begin isolation level ${isolation}`)
   const outcomes = await perform(client, steps, table)
   if (end === 'prepare') {
-    outcomes.push(await outcome(client, "prepare transaction 'twin'"))
-    outcomes.push(await outcome(client, "commit prepared 'twin'"))
+    outcomes.push(await outcome(client, `prepare transaction '${PREPARED}'`))
+    outcomes.push(await outcome(client, `commit prepared '${PREPARED}'`))
   } else outcomes.push(await outcome(client, end))
   await client.query('rollback')
   return outcomes
