@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { baseline, install, track } from '../../src/capture/postgres/index.ts'
+import { baseline, install, pause, track } from '../../src/capture/postgres/index.ts'
 import type { Database } from '../../src/connection/database.ts'
 import { openPglite, type Pglite } from '../../src/connection/pglite.ts'
 import { EDGE_TYPES, EDGES, fieldTexts } from './edge-values.ts'
@@ -121,6 +121,20 @@ it('B19 existing rows are given a baseline on PGlite', async () => {
   expect((await entries()).slice(1).map(({ action, object_id }) => `${action} ${object_id}`)).toEqual([
     'update 2',
     ...[1, 3, 4, 5].map((id) => `baseline ${id}`),
+  ])
+})
+
+it('B17 a block is paused on PGlite as on a server', async () => {
+  await run('create table price (id int primary key)')
+  await track(database, 'price')
+  await pause(database, { reason: 'load', tables: ['price'] }, (transaction) =>
+    transaction.query('insert into price values (1), (2)'),
+  )
+  await run('insert into price values (3)')
+  expect((await entries()).slice(1).map(({ action, context }) => [action, context?.rows])).toEqual([
+    ['capture.paused', undefined],
+    ['capture.resumed', 2],
+    ['create', undefined],
   ])
 })
 
