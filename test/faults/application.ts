@@ -5,8 +5,9 @@ import { createPool } from '../../src/connection/pg.ts'
 import { runInContext } from '../../src/core/context.ts'
 
 /**
- * An application that writes through several connections, in every way, until it is told to stop or is killed. Each transaction has a
- * marker, a row that says how many changes came with it; the marker is told on stdout once its commit has come back.
+ * An application that writes through several connections, in every way, until it is killed. Each transaction has a marker, a row that
+ * says how many changes came with it; the marker is told on stdout once its commit has come back. `pause` on stdin makes it rest, which
+ * it tells as `idle`, until `go`.
  */
 
 const WRITERS = 6
@@ -17,10 +18,21 @@ const pool = createPool({ connectionString: url, max: WRITERS, connectionTimeout
 pool.on('error', () => {})
 pool.on('connect', (client) => client.on('error', () => {}))
 
-let stopping = false
-process.stdin.once('data', () => {
-  stopping = true
+let going = true
+process.stdin.on('data', (word) => {
+  going = word.toString() === 'go'
 })
+// Whoever started it is gone.
+process.stdin.once('end', () => process.exit())
+
+let working = WRITERS
+
+async function rest(): Promise<void> {
+  working -= 1
+  if (working === 0) writeSync(1, 'idle\n')
+  while (!going) await sleep(10)
+  working += 1
+}
 
 const below = (limit: number) => Math.floor(Math.random() * limit)
 
@@ -104,10 +116,9 @@ async function attempt(marker: string): Promise<void> {
 
 await Promise.all(
   Array.from({ length: WRITERS }, async (_, writer) => {
-    for (let count = 0; !stopping; count += 1) {
+    for (let count = 0; ; count += 1) {
+      if (!going) await rest()
       await attempt(`${life}-${writer}-${count}`).catch(() => sleep(20))
     }
   }),
 )
-await pool.end()
-process.stdin.destroy()

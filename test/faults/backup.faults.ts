@@ -284,4 +284,26 @@ describe('the data alone', () => {
       ...Array.from({ length: 18 }, () => 'create Invoice'),
     ])
   })
+
+  it('B60 of one table with its definition, into a database whose log knows other tables: without its triggers, and tracked afterwards', async () => {
+    const pool = await database('elsewhere')
+    await install(fromPgPool(pool))
+    await pool.query('create table other (id int primary key, v text)')
+    await sync(fromPgPool(pool), { other: {} })
+    const [table, list] = [join(cluster.folder, 'table.dump'), join(cluster.folder, 'table.list')]
+    await program('pg_dump', ['-Fc', '-t', 'customer', '-f', table, 'source'])
+    const contents = await program('pg_restore', ['-l', table])
+    await writeFile(list, contents.replace(/^.* TRIGGER .* daybook_.*$/gm, ''))
+    await program('pg_restore', ['-d', 'elsewhere', '-L', list, table])
+    await pool.query('insert into customer (id) values (101)')
+    await sync(fromPgPool(pool), { other: {}, customer: {} })
+    await pool.query("insert into customer (id) values (102); insert into other values (1, 'a')")
+    const { rows } = await pool.query(
+      "select model, object_id from daybook.entries where action = 'create' order by id",
+    )
+    expect(rows).toEqual([
+      { model: 'Customer', object_id: '102' },
+      { model: 'Other', object_id: '1' },
+    ])
+  })
 })

@@ -47,8 +47,11 @@ interface Application {
   readonly process: ChildProcess
   /** Markers whose commit has come back to it. */
   readonly acknowledged: Set<string>
-  /** Whether it has ended, and all that it said has been read. */
-  hasEnded(): boolean
+  /** Lets it go on after a pause. */
+  go(): void
+  pause(): void
+  /** Whether it rests, or has ended and all that it said has been read. */
+  rests(): boolean
 }
 
 let lives = 0
@@ -62,17 +65,31 @@ function startApplication(): Application {
   })
   applications.push(child)
   const acknowledged = new Set<string>()
-  let closed = false
+  let resting = false
   child.once('close', () => {
-    closed = true
+    resting = true
   })
+  // It may be dead.
+  child.stdin.on('error', () => {})
   let rest = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     const lines = (rest + text).split('\n')
     rest = lines.pop() ?? ''
-    for (const line of lines) acknowledged.add(line)
+    for (const line of lines) {
+      if (line === 'idle') resting = true
+      else acknowledged.add(line)
+    }
   })
-  return { process: child, acknowledged, hasEnded: () => closed }
+  return {
+    process: child,
+    acknowledged,
+    go() {
+      resting = false
+      child.stdin.write('go')
+    },
+    pause: () => child.stdin.write('pause'),
+    rests: () => resting,
+  }
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
@@ -118,14 +135,23 @@ async function endPrepared(): Promise<void> {
   }
 }
 
+/** Waits until the application has committed so many transactions more. */
+async function moreThan(count: number, { acknowledged }: Application): Promise<void> {
+  const before = acknowledged.size
+  await until(async () => {
+    await endPrepared()
+    return acknowledged.size > before + count
+  })
+}
+
 /** Nothing of the application is under way any more. */
 async function settle(application: Application): Promise<void> {
   await until(async () => {
     await endPrepared()
     const { rows } = await pool.query(
-      "select from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()",
+      "select from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid() and state <> 'idle'",
     )
-    return application.hasEnded() && rows.length === 0
+    return application.rests() && rows.length === 0
   })
   await endPrepared()
 }
@@ -157,19 +183,17 @@ describe('in a storm of writes', () => {
     const { rows } = await pool.query<{ id: string }>('select max(id) as id from daybook.entries')
     const seeded = rows[0]?.id
     const acknowledged = new Set<string>()
+    let application = startApplication()
     for (const [what, fault] of Array.from({ length: TIMES }, () => Object.entries(FAULTS)).flat()) {
-      const application = startApplication()
-      await until(() => application.acknowledged.size > 5)
+      if (application.process.killed) application = startApplication()
+      else application.go()
+      await moreThan(5, application)
       await sleep(Math.random() * 400)
       await fault(application)
-      const before = application.acknowledged.size
       if (!application.process.killed) {
         // It goes on by itself.
-        await until(async () => {
-          await endPrepared()
-          return application.acknowledged.size > before + 5
-        })
-        application.process.stdin?.write('stop')
+        await moreThan(5, application)
+        application.pause()
       }
       await settle(application)
       for (const marker of application.acknowledged) acknowledged.add(marker)
