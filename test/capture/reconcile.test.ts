@@ -180,6 +180,24 @@ describe('no false alarm is raised', () => {
     expect(await found()).toEqual([['rows_differ', 'public.renamed', '2 3', 'a', 'd']])
   })
 
+  it('B14 by a key that was retyped or is another one now', async () => {
+    await log.table('create table keyed (a boolean primary key, b int unique not null, v text)', 'keyed')
+    await log.run("insert into keyed values (true, 1, 'x'), (false, 2, 'y')")
+    await log.run('alter table keyed alter column a type text using a::text')
+    expect(await found()).toEqual([['rows_without_entry', 'public.keyed', 'false true']])
+    await log.run('alter table keyed drop constraint keyed_pkey, add primary key (b)')
+    expect(await found()).toEqual([['rows_without_entry', 'public.keyed', '1 2']])
+    await log.run(
+      "update keyed set v = 'z' where b = 1; delete from keyed where b = 2; insert into keyed values ('c', 3, 'w')",
+    )
+    expect(await found()).toEqual([])
+    await unseen('delete from keyed where b = 3; update keyed set v = null where b = 1')
+    expect(await found()).toEqual([
+      ['rows_differ', 'public.keyed', '1', 'v'],
+      ['rows_gone', 'public.keyed', '3'],
+    ])
+  })
+
   it('B14 by tables that changed names, gave theirs to another or were made anew', async () => {
     await log.table('create table old (id int primary key, v text)', 'old', { model: 'Thing' })
     await log.table('create table other (id int primary key, v text)', 'other', { model: 'Thing' })

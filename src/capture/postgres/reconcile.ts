@@ -110,6 +110,8 @@ interface Tracked {
   /** What it was called, after which entry and before which one. */
   readonly names: readonly { readonly name: string; readonly after: string; readonly before: string }[]
   readonly partitions: readonly string[]
+  /** The transaction that made the key what it is: objects may have gone by another before. */
+  readonly key_since: string
   readonly partitioned: boolean
   readonly link: boolean
   readonly about: number
@@ -120,6 +122,8 @@ async function comparableTables(database: Database): Promise<Tracked[]> {
     select t.id, t.relation::text as table, c.relkind = 'p' as partitioned, t.link_kind is not null as link,
       daybook.rows_about(t.relation)::float8 as about,
       (select json_agg(json_build_object('name', n.name, 'after', n.after_id::text, 'before', n.before_id::text)) from daybook.names_of(t.id) n) as names,
+      greatest((select max(c.known_since::numeric) from daybook.compared_columns(t.id) c where c.in_key or c.name in (t.link_from, t.link_to)),
+        (select daybook.full_xid(i.xmin) from pg_index i where i.indrelid = t.relation and i.indisprimary))::text as key_since,
       array(select p.relid::text from pg_partition_tree(t.relation) p where p.relid <> t.relation) as partitions
     from daybook.tracked_table t join pg_class c on c.oid = t.relation
     where daybook.object_key_sql(t, 'n') <> 'null::text'
@@ -289,7 +293,7 @@ interface Lookup {
 /** The entries of objects before a certain one, newest first; and the last by which an object left its key. */
 async function entriesOf(database: Database, { names }: Tracked, lookups: readonly Lookup[]): Promise<ObjectEntry[]> {
   const columns =
-    'v.id, v.statement_id, v.transaction_id::text, v.action, v.previous_object_id, v.changes::text as changes'
+    "v.id, v.statement_id, coalesce(v.transaction_id::text, '0') as transaction_id, v.action, v.previous_object_id, v.changes::text as changes"
   const ofTable =
     'exists (select from unnest($4::text[], $5::bigint[], $6::bigint[]) n (name, after, before) where v.table_name = n.name and v.id > n.after and v.id < n.before)'
   const { rows } = await database.query<ObjectEntry>(
@@ -465,7 +469,10 @@ async function judge(database: Database, table: Comparison, all: readonly Open[]
     const { row, newest, ended } = open
     const key = nameOf(table, row)
     if (!newest) note(table, 'rows_without_entry', key)
-    else if (ended || isTruncated(table, newest, [row.stored_in])) {
+    else if ((ended || isTruncated(table, newest, [row.stored_in])) && isOlder(newest, table.tracked.key_since)) {
+      for (const { name, in_key } of table.columns) if (in_key) table.olderThan.add(name)
+      note(table, 'rows_older_than_column', key)
+    } else if (ended || isTruncated(table, newest, [row.stored_in])) {
       note(table, isInGap(table, newest) ? 'rows_changed_in_gap' : 'rows_unrecorded', key)
     } else {
       for (const [column, { entry, logged }] of open.found) {
@@ -476,7 +483,9 @@ async function judge(database: Database, table: Comparison, all: readonly Open[]
   }
   const differing = await whatDiffers(database, table, doubts)
   for (const [{ row }, its] of grouped(differing, ({ open }) => open)) {
-    const judged = its.filter(({ entry, column }) => BigInt(entry.transaction_id) >= BigInt(column.known_since))
+    const judged = its.filter(
+      ({ entry, column }) => !isOlder(entry, column.known_since) && !isOlder(entry, table.tracked.key_since),
+    )
     const inGap = judged.every(({ entry }) => isInGap(table, entry))
     if (judged.length === 0) for (const { column } of its) table.olderThan.add(column.name)
     else if (!inGap) for (const { column } of judged) table.differing.add(column.name)
@@ -486,6 +495,10 @@ async function judge(database: Database, table: Comparison, all: readonly Open[]
       nameOf(table, row),
     )
   }
+}
+
+function isOlder({ transaction_id }: { readonly transaction_id: string }, since: string): boolean {
+  return BigInt(transaction_id) < BigInt(since)
 }
 
 function grouped<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): [Key, Item[]][] {
@@ -579,6 +592,7 @@ function noteSecretKeys(table: Comparison, rows: readonly CurrentRow[]): void {
 interface WalkedEntry {
   readonly id: string
   readonly recorded_at: string
+  readonly transaction_id: string
   readonly table_name: string | null
   readonly object_id: string | null
   readonly related_id: string | null
@@ -597,7 +611,7 @@ async function walkBack(
   let backTo: string | null = null
   for (;;) {
     const { rows: entries } = await database.query<WalkedEntry>(
-      `select v.id::text, to_char(v.recorded_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at, v.table_name, v.object_id, v.related_id
+      `select v.id::text, to_char(v.recorded_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded_at, coalesce(v.transaction_id::text, '0') as transaction_id, v.table_name, v.object_id, v.related_id
         from daybook.entries v where v.id < $1 order by v.id desc limit $2`,
       [before, Math.min(ENTRIES_AT_ONCE, atMost - read)],
     )
@@ -618,7 +632,12 @@ async function walkBack(
 }
 
 function isOfTable(tracked: Tracked, entry: WalkedEntry): boolean {
-  return entry.object_id !== null && tracked.link === (entry.related_id !== null) && wentBy(tracked, entry)
+  return (
+    entry.object_id !== null &&
+    tracked.link === (entry.related_id !== null) &&
+    !isOlder(entry, tracked.key_since) &&
+    wentBy(tracked, entry)
+  )
 }
 
 /** Whether the table went by that name at the time. */
