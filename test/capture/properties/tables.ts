@@ -17,6 +17,8 @@ export interface Table {
   readonly columns: readonly Column[]
   readonly key: readonly Column[]
   readonly label: readonly string[]
+  /** Whether its rows hang on each other by a foreign key. */
+  readonly hangs: boolean
   /** Makes it in a schema, with all that belongs to it. */
   sql(schema: string): string
 }
@@ -185,6 +187,7 @@ export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<
           const dropped = shape.dropped && !(partitionable && columns.some(({ made }) => made === 'stored'))
           return {
             name: shape.name,
+            hangs: hangs !== null,
             columns,
             key,
             label: shape.labelled
