@@ -17,8 +17,8 @@ export interface Table {
   readonly columns: readonly Column[]
   readonly key: readonly Column[]
   readonly label: readonly string[]
-  /** Whether its rows hang on each other by a foreign key. */
-  readonly hangs: boolean
+  /** Whether two rows may have one key, or are told of in another order, within a statement: its key is deferrable, or it refers to itself. */
+  readonly keysMeet: boolean
   /** Makes it in a schema, with all that belongs to it. */
   sql(schema: string): string
 }
@@ -187,7 +187,7 @@ export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<
           const dropped = shape.dropped && !(partitionable && columns.some(({ made }) => made === 'stored'))
           return {
             name: shape.name,
-            hangs: hangs !== null,
+            keysMeet: hangs !== null || shape.deferrable,
             columns,
             key,
             label: shape.labelled
