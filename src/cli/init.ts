@@ -66,7 +66,7 @@ function describe({ from, to, months, eventTrigger, eventTriggerOutdated }: Inst
     ...(eventTrigger
       ? []
       : [
-          'Without a superuser the capture can not follow ALTER TABLE by itself: run daybook sync after a change of tracked columns.',
+          'Without a superuser the capture learns of an ALTER TABLE with the next write, and of a new partition by daybook sync.',
         ]),
     ...(eventTriggerOutdated
       ? ['What follows ALTER TABLE is still that of another version of Daybook: let a superuser run daybook init once.']

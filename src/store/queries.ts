@@ -212,8 +212,20 @@ function statementsRule(filter: Filter): Rule {
   const { request, transaction, statement } = filter
   const first = () => {
     let query = build.selectFrom('daybook.entry as h')
-    if (request) query = query.where('h.request_id', 'in', request)
-    if (transaction) query = query.where(sql<SqlBool>`h.transaction_id = any(${transaction}::text[]::xid8[])`)
+    if (request) {
+      // The index has a number for each request's name.
+      query = query
+        .where('h.request_id', 'in', request)
+        .where(
+          sql<SqlBool>`hashtextextended(h.request_id, 0) = any(array(select hashtextextended(r, 0) from unnest(${request}::text[]) r))`,
+        )
+    }
+    if (transaction) {
+      // As the index has it.
+      query = query.where(
+        sql<SqlBool>`h.transaction_id::text::bigint = any(${transaction}::text[]::xid8[]::text[]::bigint[])`,
+      )
+    }
     if (statement) query = query.where('h.id', 'in', statement).where('h.statement_id', 'is', null)
     return query
   }

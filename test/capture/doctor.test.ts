@@ -226,7 +226,7 @@ describe('the capture', () => {
     expect(await codes()).toEqual(['event_trigger_off daybook_follow_drops'])
     expect((await look()).followsChanges).toBe(false)
     await log.run(
-      'drop event trigger daybook_follow_drops; drop event trigger daybook_follow_tables; drop event trigger daybook_follow_partitions',
+      'drop event trigger daybook_follow_drops; drop event trigger daybook_follow_tables; drop event trigger daybook_follow_partitions; drop event trigger daybook_follow_triggers',
     )
     expect(await codes()).toEqual(['no_event_triggers'])
     expect((await look()).followsChanges).toBe(false)

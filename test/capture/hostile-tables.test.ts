@@ -36,7 +36,63 @@ async function ranAs(): Promise<string[]> {
   return rows.map(({ who }) => who)
 }
 
+/** A function that PostgreSQL runs when it plans a query: it says of itself that it is immutable. */
+const immutable = (name: string, args: string, returns: string, result: string) =>
+  `create or replace function own.${name}(${args}) returns ${returns} language plpgsql immutable as $$ begin perform public.note('${name}'); return ${result}; end $$;`
+
 describe("what a table's owner can write into its tables", () => {
+  it("B45 is never run as the log's owner when labels are read or a TRUNCATE is counted", async () => {
+    await owner.query(`${immutable('in_index', 'int', 'boolean', 'true')} ${immutable('in_check', 'int', 'boolean', 'true')}
+      ${immutable('in_statistics', 'int', 'int', '$1')} ${immutable('in_policy', 'int', 'boolean', 'true')}
+      create table own.person (id int primary key, name text, check (own.in_check(1)), c int generated always as (own.in_statistics(1)) stored);
+      create table own.team (like own.person including all);
+      create table own.member (person int references own.person, team int references own.team, check (own.in_check(2)), primary key (person, team));
+      create index on own.person (name) where own.in_index(1);
+      create index on own.team ((own.in_statistics(3)));
+      create index on own.member (person) where own.in_index(2);
+      create statistics own.s on (own.in_statistics(1) + id), name from own.person;
+      grant usage on schema own to public; grant select on all tables in schema own to public`)
+    await track(log.database, 'own.person', { label: 'name' })
+    await track(log.database, 'own.team', { label: 'name' })
+    await track(log.database, 'own.member', { link: { from: 'person', to: 'team' } })
+    await ranAs()
+    await log.entries()
+    await inFreshSessions(
+      "insert into own.person values (1, 'Ada'), (2, 'Grace'); insert into own.team values (1, 'Engines'), (2, 'Compilers')",
+      'insert into own.member values (1, 1)',
+      'insert into own.member values (1, 2), (2, 2)',
+      'update own.member set team = 1 where person = 2',
+      'delete from own.member where person = 1',
+      'truncate own.member',
+    )
+    expect(await ranAs()).not.toContain('daybook_owner')
+    const entries = await log.entries()
+    expect(entries.filter(({ action }) => action === 'linked')).toMatchObject([
+      { object_label: 'Ada', related_label: 'Engines' },
+      { object_label: 'Ada', related_label: 'Compilers' },
+      { object_label: 'Grace', related_label: 'Compilers' },
+      { object_label: 'Grace', related_label: 'Engines' },
+    ])
+    expect(entries.at(-1)).toMatchObject({ action: 'truncate', context: { rows: 1 } })
+  })
+
+  it('B45 policies of a table are run by nothing that reads it for a label', async () => {
+    await owner.query(`alter table own.person enable row level security; create policy p on own.person using (own.in_policy(id));
+      alter table own.person force row level security`)
+    await ranAs()
+    await inFreshSessions('insert into own.member values (2, 2)', 'truncate own.member')
+    const { rows } = await log.run("select who from ran_as where what = 'in_policy'")
+    expect(rows).toEqual([])
+    // Nor by a lookup that was begun before the policy was there.
+    await expect(
+      log.run("select * from daybook.look_up('select concat(id), name from own.person', null)"),
+    ).rejects.toMatchObject({ code: '42501' })
+    expect(await ranAs()).not.toContain('daybook_owner')
+    await owner.query(
+      'alter table own.person no force row level security; alter table own.person disable row level security',
+    )
+  })
+
   it("B45 casts, operators, checks and ranges of its own types are never run as the log's owner, in values, keys, labels and links alike", async () => {
     const cast = (type: string) => {
       const name = type.replace(/\W/g, '_')

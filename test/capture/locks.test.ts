@@ -246,6 +246,9 @@ describe('writers', () => {
         "load 'auto_explain'; set auto_explain.log_min_duration = 0; set auto_explain.log_nested_statements = on; set client_min_messages = log",
       )
       .catch(() => annotate('this server has no auto_explain: that it ends in time is all that is seen'))
+    // The statement for a single row loops, but behind a filter that is asked once and lets nothing through where there are more.
+    const loopsOverMany = (plan: string) =>
+      plan.includes('old_rows') && plan.includes('Nested Loop') && !plan.includes('One-Time Filter')
     // Looped over each other, two transition tables of 20,000 rows take minutes.
     await own.query("set statement_timeout = '25s'")
     const few = async () => {
@@ -258,12 +261,12 @@ describe('writers', () => {
     plans.splice(0)
     await many()
     expect(await log.entries()).toHaveLength(20_000)
-    expect(plans.filter((plan) => plan.includes('old_rows') && plan.includes('Nested Loop'))).toEqual([])
+    expect(plans.filter(loopsOverMany)).toEqual([])
     await few()
     plans.splice(0)
     await many()
     expect(await log.entries()).toHaveLength(20_030)
-    expect(plans.filter((plan) => plan.includes('old_rows') && plan.includes('Nested Loop'))).toEqual([])
+    expect(plans.filter(loopsOverMany)).toEqual([])
     await own.query(
       'set client_min_messages = notice; begin; set local jit = on; update busy set v = v + 1 where id < 5',
     )

@@ -110,7 +110,7 @@ async function strangeOwners(pool: pg.Pool): Promise<string[]> {
 }
 
 const LOOKUPS = ['count_rows daybook_lookup', 'look_up daybook_lookup']
-const FOLLOWERS = ['follow_partitions postgres', 'follow_tables daybook_follower']
+const FOLLOWERS = ['follow_partitions postgres', 'follow_tables daybook_follower', 'follow_triggers postgres']
 
 describe('installing without a superuser', () => {
   it('a role that may create roles installs and upgrades the log, and lets the application and a reader in', async () => {

@@ -67,7 +67,7 @@ interface Relation {
 async function relations(): Promise<Relation[]> {
   const { rows } = await log.run(`select c.relname as name, c.relkind::text as kind,
       (select quote_ident(attname) from pg_attribute where attrelid = c.oid and attnum = 1) as column
-    from pg_class c where c.relnamespace = 'daybook'::regnamespace and c.relkind not in ('i', 'I') order by 1`)
+    from pg_class c where c.relnamespace = 'daybook'::regnamespace and c.relkind not in ('i', 'I', 'c') order by 1`)
   return rows
 }
 
@@ -232,8 +232,10 @@ const OTHERS_RIGHTS: Readonly<Record<string, string>> = {
   ensure_months: 'daybook_owner',
   findings: 'daybook_owner',
   follow_changes: 'daybook_owner',
+  follow_order: 'daybook_owner',
   follow_partitions: 'postgres',
   follow_tables: 'daybook_follower',
+  follow_triggers: 'postgres',
   granted_rights: 'daybook_owner',
   look_up: 'daybook_lookup',
   parts: 'daybook_owner',

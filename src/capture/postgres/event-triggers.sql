@@ -29,7 +29,7 @@ begin
     execute format('revoke daybook_follower from %I granted by %I cascade', given.member, given.grantor);
   end loop;
   grant usage on schema daybook to daybook_follower;
-  grant execute on function daybook.follow_changes to daybook_follower;
+  grant execute on function daybook.follow_changes, daybook.follow_order to daybook_follower;
 
   create or replace function daybook.follow_tables() returns event_trigger
   language plpgsql security definer
@@ -39,7 +39,7 @@ begin
     changed oid[];
   begin
     if tg_event = 'sql_drop' then
-      changed := array(select objid from pg_event_trigger_dropped_objects() where classid = 'pg_class'::regclass);
+      perform daybook.follow_changes(array(select objid from pg_event_trigger_dropped_objects() where classid = 'pg_class'::regclass));
     else
       -- A change goes on to partitions and inheritance children, and from a composite type to the tables that are of it.
       changed := array(
@@ -51,8 +51,15 @@ begin
           select i.inhrelid from reached r join pg_inherits i on i.inhparent = r.objid
         )
         select objid from reached);
+      if tg_tag not in ('CREATE TABLE', 'CREATE TRIGGER') then
+        perform daybook.follow_changes(changed);
+      end if;
+      if exists (select from pg_constraint c where c.conrelid = any (changed) and c.contype = 'f')
+        or exists (select from pg_event_trigger_ddl_commands() d join pg_trigger g on g.oid = d.objid join pg_proc f on f.oid = g.tgfoid
+          where d.classid = 'pg_trigger'::regclass and f.pronamespace <> 'daybook'::regnamespace) then
+        perform daybook.follow_order();
+      end if;
     end if;
-    perform daybook.follow_changes(changed);
   exception when others then
     raise warning 'Daybook could not follow this change: %', sqlerrm using hint = 'Run daybook sync, or writers of the changed table may fail.';
   end $$;
@@ -87,10 +94,37 @@ begin
   end $$;
   alter function daybook.follow_partitions() owner to current_user;
 
+  -- Puts the row trigger on tables that were found to need one.
+  create or replace function daybook.follow_triggers() returns event_trigger
+  language plpgsql security definer
+  set search_path = pg_catalog, pg_temp
+  set lock_timeout = '200ms'
+  as $$
+  declare
+    captured record;
+  begin
+    for captured in
+      select g.tgrelid::regclass as relation, f.proname as capture, r.proname as capture_row
+      from pg_trigger g
+      join pg_proc f on f.oid = g.tgfoid and f.pronamespace = 'daybook'::regnamespace
+      join pg_proc r on r.pronamespace = f.pronamespace and r.proname = replace(f.proname, 'capture_', 'capture_row_')
+      where g.tgname = 'daybook_insert'
+    loop
+      -- First, for the trigger that is made calls this once more.
+      execute format('drop trigger daybook_insert on %s', captured.relation);
+      execute format('drop trigger if exists daybook_update on %s', captured.relation);
+      execute format('drop trigger if exists daybook_delete on %s', captured.relation);
+      execute format('create or replace trigger "!daybook_row" after insert or update or delete on %s for each row execute function daybook.%I()', captured.relation, captured.capture_row);
+    end loop;
+  exception when others then
+    raise warning 'Daybook could not follow this change: %', sqlerrm using hint = 'Run daybook sync, or entries may come in another order than the changes.';
+  end $$;
+  alter function daybook.follow_triggers() owner to current_user;
+
   for given in
     select p.oid::regprocedure as follow, case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end as grantee
     from pg_proc p cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
-    where p.oid in ('daybook.follow_tables()'::regprocedure, 'daybook.follow_partitions()'::regprocedure) and a.grantee <> p.proowner
+    where p.oid in ('daybook.follow_tables()'::regprocedure, 'daybook.follow_partitions()'::regprocedure, 'daybook.follow_triggers()'::regprocedure) and a.grantee <> p.proowner
   loop
     execute format('revoke all on function %s from %s cascade', given.follow, given.grantee);
   end loop;
@@ -98,8 +132,12 @@ begin
   drop event trigger if exists daybook_follow_tables;
   drop event trigger if exists daybook_follow_drops;
   drop event trigger if exists daybook_follow_partitions;
-  create event trigger daybook_follow_tables on ddl_command_end when tag in ('ALTER TABLE', 'ALTER TYPE', 'ALTER SCHEMA') execute function daybook.follow_tables();
+  drop event trigger if exists daybook_follow_triggers;
+  create event trigger daybook_follow_tables on ddl_command_end when tag in ('ALTER TABLE', 'ALTER TYPE', 'ALTER SCHEMA', 'CREATE TABLE', 'CREATE TRIGGER')
+    execute function daybook.follow_tables();
   create event trigger daybook_follow_drops on sql_drop
     when tag in ('DROP TABLE', 'DROP SCHEMA', 'DROP TYPE', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP OWNED') execute function daybook.follow_tables();
   create event trigger daybook_follow_partitions on ddl_command_end when tag in ('CREATE TABLE', 'ALTER TABLE') execute function daybook.follow_partitions();
+  -- After daybook_follow_tables: event triggers fire in the order of their names.
+  create event trigger daybook_follow_triggers on ddl_command_end when tag in ('ALTER TABLE', 'CREATE TABLE', 'CREATE TRIGGER') execute function daybook.follow_triggers();
 end $install$;

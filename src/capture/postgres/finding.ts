@@ -78,10 +78,9 @@ const RULES = {
   out_of_step: {
     severity: 'error',
     fixable: true,
-    message: ({ table }) =>
-      `The capture of ${table} was compiled for other columns than the table has now: writes may fail.`,
+    message: ({ table }) => `The capture of ${table} was compiled for other columns than the table has now.`,
     advice: () =>
-      'Compile it anew: daybook doctor --fix. Call daybook sync in migrations where no event trigger does it.',
+      'Compile it anew: daybook doctor --fix. Where it was compiled while event triggers were there, writes may fail until then.',
   },
   capture_differs: {
     severity: 'error',

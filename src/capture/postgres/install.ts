@@ -19,8 +19,8 @@ export interface InstallResult {
   /** The months that it made. */
   readonly months: readonly string[]
   /**
-   * Whether the capture follows ALTER TABLE and new partitions by itself. Only a superuser can install that; without it, call
-   * {@link sync} after a change of a tracked table.
+   * Whether event triggers follow ALTER TABLE and new partitions. Only a superuser can install them; without them a capture learns of
+   * columns with the next write, and of partitions by {@link sync}.
    */
   readonly eventTrigger: boolean
   /** Whether what follows is of another version of Daybook: a superuser has installed it, and somebody else has upgraded the log since. */
@@ -67,10 +67,11 @@ export async function install(
       for (const migration of pending(migrations, from)) await transaction.query(applyMigration(migration))
       for (const { text } of readFunctions()) await transaction.query(text)
       const months = await makeMonths(transaction, MONTHS_AHEAD)
-      // The functions of tracked tables are compiled anew, for the compiler may have changed.
-      await transaction.query('select daybook.follow_changes()')
       await transaction.query('reset role')
       await transaction.query(readEventTriggers())
+      await transaction.query('set local role daybook_owner')
+      await transaction.query(COMPILE)
+      await transaction.query('reset role')
       for (const role of options.applicationRoles ?? []) await grantRole(transaction, 'daybook_writer', role)
       for (const role of options.readerRoles ?? []) await grantRole(transaction, 'daybook_reader', role)
       return { from, to: newest(migrations), months, ...(await eventTriggers(transaction)) }
@@ -86,7 +87,7 @@ const ADVICE =
 
 /** The functions of the event triggers that are there and switched on, as they were installed. */
 const EVENT_TRIGGERS = `select p.prosrc as source from pg_event_trigger e join pg_proc p on p.oid = e.evtfoid
-  where e.evtname in ('daybook_follow_tables', 'daybook_follow_drops', 'daybook_follow_partitions') and e.evtenabled in ('O', 'A')`
+  where e.evtname in ('daybook_follow_tables', 'daybook_follow_drops', 'daybook_follow_partitions', 'daybook_follow_triggers') and e.evtenabled in ('O', 'A')`
 
 async function eventTriggers(
   database: Database,
@@ -94,10 +95,13 @@ async function eventTriggers(
   const { rows } = await database.query<{ source: string }>(EVENT_TRIGGERS)
   const current = readEventTriggers()
   return {
-    eventTrigger: rows.length === 3,
+    eventTrigger: rows.length === 4,
     eventTriggerOutdated: rows.some(({ source }) => !current.includes(source)),
   }
 }
+
+/** The functions of tracked tables anew, for the compiler may be another, and event triggers may have come. */
+const COMPILE = 'select daybook.follow_changes();'
 
 /** The whole installation as one script for `psql`, for those who apply SQL by hand or keep migrations. */
 export function installSql(options: InstallOptions = {}): string {
@@ -116,6 +120,9 @@ export function installSql(options: InstallOptions = {}): string {
     `select daybook.ensure_months(${MONTHS_AHEAD});`,
     'reset role;',
     readEventTriggers(),
+    'set local role daybook_owner;',
+    COMPILE,
+    'reset role;',
     ...grants,
     'commit;',
     '',

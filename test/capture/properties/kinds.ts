@@ -133,7 +133,7 @@ const network = fc.constantFrom(
 /** JSON as some writer may have spaced and escaped it: with lone surrogates, NUL, doubled keys and numbers that no other type holds. */
 const json = fc.oneof(
   fc.json({ stringUnit: 'binary' }),
-  fc.json({ stringUnit: 'grapheme' }).map((text) => ` ${text.replaceAll(',', ' ,\n')}\t`),
+  fc.json({ stringUnit: 'grapheme' }).map((text) => `[ ${text.replaceAll(',', ' ,\n')}\t]`),
   fc.constantFrom(
     'null',
     '"\\u0000"',

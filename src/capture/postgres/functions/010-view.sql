@@ -1,4 +1,8 @@
 -- The public read surface. Columns are only ever added, at the end.
+--
+-- `changes` is stored in three forms. An object is what it says. An array beside field names is the values of a create or a delete, in
+-- the order of the fields, whose names stand once a statement. An array alone is an update's: each field's name, old and new. They are
+-- taken apart by json_array_elements, which does not look into the texts: some that json accepts could not be unescaped.
 create or replace view daybook.entries as
 select
   e.id,
@@ -21,8 +25,22 @@ select
   e.related_model,
   e.related_id,
   e.related_label,
-  e.changes::json as changes,
-  coalesce(e.changed_fields, s.changed_fields, '{}') as changed_fields,
+  (case
+    when e.changes is null or e.changes not like '[%' then e.changes
+    when coalesce(e.changed_fields, s.changed_fields) is not null then (
+      select '{' || coalesce(string_agg(to_json(f.name) || case when e.action in ('delete', 'unlinked', 'permission_revoked')
+        then ':[' || v.value || ',null]' else ':[null,' || v.value || ']' end, ',' order by v.place), '') || '}'
+      from json_array_elements(e.changes::json) with ordinality v (value, place)
+      join unnest(coalesce(e.changed_fields, s.changed_fields)) with ordinality f (name, place) on f.place = v.place)
+    else (
+      select '{' || coalesce(string_agg(c.parts[1] || ':[' || c.parts[2] || ',' || c.parts[3] || ']', ',' order by c.place), '') || '}'
+      from (select v.place, array(select p.value::text from json_array_elements(v.value) with ordinality p (value, place) order by p.place) as parts
+        from json_array_elements(e.changes::json) with ordinality v (value, place)) c)
+  end)::json as changes,
+  case
+    when coalesce(e.changed_fields, s.changed_fields) is not null then coalesce(e.changed_fields, s.changed_fields)
+    when e.changes like '[%' then array(select (select p.value #>> '{}' from json_array_elements(v.value) p (value) limit 1) from json_array_elements(e.changes::json) with ordinality v (value, place) order by v.place)
+    else '{}' end as changed_fields,
   case when e.statement_id is null then e.database_user else s.database_user end as database_user,
   (case when e.statement_id is null then e.context else s.context end)::json as context
 from daybook.entry e

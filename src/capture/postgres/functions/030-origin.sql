@@ -1,63 +1,53 @@
+-- What the database itself sees of the writer, as it stands in an entry's context.
+create or replace function daybook.seen_by_database() returns jsonb
+language sql stable
+as $$
+  select case when inet_client_addr() is null and current_setting('application_name') = '' and current_setting('role') = 'none' then '{}'
+    else jsonb_build_object('database', jsonb_strip_nulls(jsonb_build_object(
+      'address', host(inet_client_addr()),
+      'application', nullif(current_setting('application_name'), ''),
+      'role', nullif(current_setting('role'), 'none')))) end
+$$;
+
 -- Who is writing, and from where: the request's context that came with the statement, beside what the database itself sees.
--- It never fails: a context that can't be read gives the actor type 'unknown'.
-create or replace function daybook.read_origin(
-  out actor_type text, out actor_id text, out actor_label text, out ip_address inet, out request_id text, out tenant_id text,
-  out database_user text, out context text)
+-- It never fails: a context that can't be read gives the actor type 'unknown'. Every write asks for it, so that what is usual is one
+-- expression: each further one would have to be set up again in each transaction.
+create or replace function daybook.current_origin() returns daybook.origin
 language plpgsql stable
 as $$
 declare
-  given text := current_setting('daybook.context', true);
+  sent text := current_setting('daybook.context', true);
+  read text := sent;
   parsed jsonb;
-  actor jsonb;
-  seen jsonb := jsonb_strip_nulls(jsonb_build_object(
-    'address', host(inet_client_addr()),
-    'application', nullif(current_setting('application_name'), ''),
-    'role', nullif(current_setting('role'), 'none')));
 begin
-  database_user := session_user;
-  if given is null or given = '' then
-    actor_type := 'database';
-    actor_id := session_user;
-    actor_label := session_user;
-    context := case when seen <> '{}' then jsonb_build_object('database', seen)::text end;
-    return;
+  if sent is null or sent = '' then
+    return row('database', session_user, session_user, null, null, null, session_user,
+      nullif(daybook.seen_by_database(), '{}')::text)::daybook.origin;
   end if;
-
-  begin
-    if octet_length(given) <= 32768 then
-      parsed := given::jsonb;
-      ip_address := (parsed ->> 'ip_address')::inet;
-    end if;
-  exception when others then
+  loop
     begin
-      parsed := given::jsonb || '{"ip_address_unreadable": true}';
+      parsed := case when octet_length(sent) <= 32768 then read::jsonb end;
+      return case when jsonb_typeof(parsed) = 'object' then
+        row(
+          case coalesce(jsonb_typeof(parsed -> 'actor'), 'null')
+            when 'null' then 'anonymous'
+            when 'object' then case when coalesce(parsed #>> '{actor,type}', 'user') in ('user', 'service', 'job', 'database', 'anonymous')
+              then coalesce(parsed #>> '{actor,type}', 'user') else 'unknown' end
+            else 'unknown' end,
+          left(parsed #>> '{actor,id}', 256),
+          left(coalesce(parsed #>> '{actor,label}', parsed #>> '{actor,id}'), 256),
+          (parsed ->> 'ip_address')::inet,
+          left(parsed ->> 'request_id', 128),
+          left(parsed ->> 'tenant_id', 128),
+          session_user,
+          nullif((parsed - '{actor,ip_address,request_id,tenant_id,database}'::text[]) || daybook.seen_by_database(), '{}')::text)::daybook.origin
+      else
+        row('unknown', null, null, null, null, null, session_user,
+          (jsonb_build_object('unreadable', jsonb_build_object('bytes', octet_length(sent))) || daybook.seen_by_database())::text)::daybook.origin
+      end;
     exception when others then
-      parsed := null;
+      -- The address, or else the whole.
+      read := case when parsed is null then 'null' else (parsed || '{"ip_address": null, "ip_address_unreadable": true}')::text end;
     end;
-  end;
-  if parsed is null or jsonb_typeof(parsed) <> 'object' then
-    actor_type := 'unknown';
-    ip_address := null;
-    context := jsonb_build_object('database', seen, 'unreadable', jsonb_build_object('bytes', octet_length(given)))::text;
-    return;
-  end if;
-
-  actor := parsed -> 'actor';
-  if jsonb_typeof(actor) = 'object' then
-    actor_type := coalesce(actor ->> 'type', 'user');
-    if actor_type not in ('user', 'service', 'job', 'database', 'anonymous') then
-      actor_type := 'unknown';
-    end if;
-    actor_id := left(actor ->> 'id', 256);
-    actor_label := left(coalesce(actor ->> 'label', actor ->> 'id'), 256);
-  else
-    actor_type := case when coalesce(jsonb_typeof(actor), 'null') = 'null' then 'anonymous' else 'unknown' end;
-  end if;
-  request_id := left(parsed ->> 'request_id', 128);
-  tenant_id := left(parsed ->> 'tenant_id', 128);
-  parsed := parsed - '{actor,ip_address,request_id,tenant_id,database}'::text[];
-  if seen <> '{}' then
-    parsed := parsed || jsonb_build_object('database', seen);
-  end if;
-  context := nullif(parsed, '{}')::text;
+  end loop;
 end $$;

@@ -1,33 +1,39 @@
--- How one value is written into the log. The capture functions are compiled from the texts that value_sql, key_sql, label_sql and
--- changed_sql give; what runs once a value are the others.
+-- How one value is written into the log. The capture functions are compiled from the texts that json_sql, plain_sql, key_sql, label_sql
+-- and changed_sql give; what runs once a value are the others.
 
 -- Stands for a value that is too large for the log: its size and digest.
-create or replace function daybook.capped_marker(value bytea) returns text
+create or replace function daybook.capped(value bytea) returns json
 language sql immutable strict
 as $$
-  select format('{"$daybook":"capped","bytes":%s,"sha256":"%s"}', octet_length(value), encode(sha256(value), 'hex'))
+  select format('{"$daybook":"capped","bytes":%s,"sha256":"%s"}', octet_length(value), encode(sha256(value), 'hex'))::json
 $$;
 
--- The JSON of a text, or the marker where it is larger than a number of bytes. In plpgsql: inlined, the text would be made twice.
-create or replace function daybook.cap_text(value text, max_bytes int) returns text
+-- A text as JSON, or the marker where it is larger than a number of bytes. In plpgsql: inlined, the text would be made twice.
+create or replace function daybook.capped_text(value text, max_bytes int) returns json
 language plpgsql stable strict
 as $$
 begin
   if octet_length(value) <= max_bytes then
-    return to_json(value)::text;
+    return to_json(value);
   end if;
-  return daybook.capped_marker(convert_to(value, getdatabaseencoding()));
+  return daybook.capped(convert_to(value, getdatabaseencoding()));
 end $$;
 
--- The same for a text that is JSON already.
-create or replace function daybook.cap_json(value text, max_bytes int) returns text
+-- A value that is JSON, or becomes JSON, or the marker. A few bytes may stand for more digits than PostgreSQL can put into one text:
+-- then there is no digest either.
+create or replace function daybook.capped_json(value anyelement, max_bytes int) returns json
 language plpgsql stable strict
 as $$
+declare
+  json json;
 begin
-  if octet_length(value) <= max_bytes then
-    return value;
+  json := to_json(value);
+  if octet_length(json::text) <= max_bytes then
+    return json;
   end if;
-  return daybook.capped_marker(convert_to(value, getdatabaseencoding()));
+  return daybook.capped(convert_to(json::text, getdatabaseencoding()));
+exception when program_limit_exceeded or out_of_memory or invalid_parameter_value then
+  return '{"$daybook":"capped"}';
 end $$;
 
 -- A key as the log's indexes can hold it: a long one is its beginning and its digest.
@@ -64,9 +70,9 @@ as $$
   from up join pg_type t on t.oid = up.oid where up.typtype <> 'd'
 $$;
 
--- SQL that gives the JSON text of the value `ref` of a type, null for null. to_json is called on nothing but built-in types:
--- on others it would run a cast that anybody may have planted. The output function is what is left, through concat().
-create or replace function daybook.value_sql(type oid, ref text, max_bytes int) returns text
+-- SQL that gives a value as what json_build_array() makes the recorded JSON of, null for null, whatever its size. JSON is made of nothing
+-- but built-in types: of others it would run a cast that anybody may have planted. The output function is what is left, through concat().
+create or replace function daybook.json_sql(type oid, ref text, max_bytes int) returns text
 language plpgsql stable
 as $$
 declare
@@ -74,31 +80,60 @@ declare
   plain text := case when base.id = type then ref else format('(%s)::%s', ref, format_type(base.id, -1)) end;
 begin
   case
-    when base.built_in in ('bool', 'int2', 'int4', 'int8') then
-      return format('(%s)::text', plain);
-    when base.built_in in ('uuid', 'time', 'timetz') then
-      return format('(''"'' || (%s)::text || ''"'')', plain);
-    when base.built_in in ('float4', 'float8', 'numeric', 'date', 'timestamp', 'timestamptz') then
-      return format('to_json(%s)::text', plain);
+    when base.built_in in ('bool', 'int2', 'int4', 'int8', 'uuid', 'time', 'timetz', 'float4', 'float8', 'numeric', 'date', 'timestamp', 'timestamptz') then
+      return plain;
     when base.built_in in ('text', 'varchar', 'bpchar') then
-      return format('case when octet_length(%1$s) <= %2$s then to_json(%1$s)::text else daybook.cap_text(%1$s, %2$s) end', plain, max_bytes);
-    when base.built_in in ('json', 'jsonb') then
+      return format('case when octet_length(%1$s) <= %2$s then to_json(%1$s) else daybook.capped_text(%1$s, %2$s) end', plain, max_bytes);
+    when base.built_in in ('json', 'jsonb') or base.element in ('bool', 'int2', 'int4', 'int8', 'float4', 'float8', 'numeric', 'text', 'varchar',
+        'bpchar', 'uuid', 'date', 'time', 'timestamp', 'timestamptz', 'json', 'jsonb') then
       -- A small one needs no look at its text, but a hundred bytes may be a number of a million digits.
-      return format('case when pg_column_size(%1$s) <= 100 then (%1$s)::text else daybook.cap_json((%1$s)::text, %2$s) end', plain, max_bytes);
+      return format('case when pg_column_size(%1$s) <= 100 then to_json(%1$s) else daybook.capped_json(%1$s, %2$s) end', plain, max_bytes);
     when base.built_in = 'bytea' then
       -- Before it becomes text, which takes twice the space.
-      return format('case when octet_length(%1$s) <= %2$s then to_json(concat(%1$s))::text else daybook.capped_marker(%1$s) end',
-        plain, max_bytes / 2);
-    when base.element in ('bool', 'int2', 'int4', 'int8', 'float4', 'float8', 'numeric', 'text', 'varchar', 'bpchar', 'uuid', 'date', 'time',
-        'timestamp', 'timestamptz', 'json', 'jsonb') then
-      return format('daybook.cap_json(to_json(%s)::text, %s)', plain, max_bytes);
+      return format('case when octet_length(%1$s) <= %2$s then to_json(concat(%1$s)) else daybook.capped(%1$s) end', plain, max_bytes / 2);
     when base.fixed_length or base.built_in in ('inet', 'cidr') then
-      return format('case when num_nulls(%1$s) = 0 then to_json(concat(%1$s))::text end', ref);
+      return format('case when num_nulls(%1$s) = 0 then concat(%1$s) end', ref);
     else
       -- num_nulls and not IS NULL: a composite whose fields are all null is not null.
-      return format('case when num_nulls(%1$s) = 0 then daybook.cap_text(concat(%1$s), %2$s) end', ref, max_bytes);
+      return format('case when num_nulls(%1$s) = 0 then daybook.capped_text(concat(%1$s), %2$s) end', ref, max_bytes);
   end case;
 end $$;
+
+-- The same for a value that is known to be small: see size_sql.
+create or replace function daybook.plain_sql(type oid, ref text) returns text
+language plpgsql stable
+as $$
+declare
+  base record := daybook.base_type(type);
+begin
+  if base.built_in in ('bool', 'int2', 'int4', 'int8', 'uuid', 'time', 'timetz', 'float4', 'float8', 'numeric', 'date', 'timestamp', 'timestamptz', 'text',
+      'varchar', 'bpchar', 'json', 'jsonb') or base.element in ('bool', 'int2', 'int4', 'int8', 'float4', 'float8', 'numeric', 'text', 'varchar', 'bpchar',
+      'uuid', 'date', 'time', 'timestamp', 'timestamptz', 'json', 'jsonb') then
+    return case when base.id = type then ref else format('(%s)::%s', ref, format_type(base.id, -1)) end;
+  end if;
+  return format('case when num_nulls(%1$s) = 0 then concat(%1$s) end', ref);
+end $$;
+
+-- What kind of look a value needs before it is known to be small: none, at its bytes (which a compression may have made of 255 times as
+-- many), or at its bytes and that they are not compressed (for their text may be far longer than they are).
+create or replace function daybook.size_kind(type oid) returns text
+language plpgsql stable
+as $$
+declare
+  base record := daybook.base_type(type);
+begin
+  return case
+    when base.fixed_length or base.built_in in ('numeric', 'inet', 'cidr') then 'fixed'
+    when base.built_in in ('text', 'varchar', 'bpchar', 'json') then 'text'
+    else 'dense' end;
+end $$;
+
+-- SQL that gives the JSON text of a value, null for null.
+create or replace function daybook.value_sql(type oid, ref text, max_bytes int) returns text
+language sql stable
+as $$
+  select format('to_json(%s)::text', daybook.json_sql(type, ref, max_bytes))
+$$;
 
 -- SQL that gives the text of one column of a key.
 create or replace function daybook.key_sql(type oid, ref text) returns text
@@ -134,6 +169,9 @@ begin
         return format('%s is distinct from %s', new_ref, old_ref);
       end if;
       return format('%s collate "C" is distinct from %s collate "C"', new_ref, old_ref);
+    when name in ('numeric', 'jsonb') then
+      -- The same bytes are the same text, and the other way round.
+      return bytes_differ;
     when name = 'json' then
       return format('(%1$s and (%2$s)::text is distinct from (%3$s)::text and not daybook.same_json((%3$s)::text, (%2$s)::text))',
         bytes_differ, new_ref, old_ref);

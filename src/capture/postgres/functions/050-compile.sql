@@ -17,7 +17,7 @@ begin
     join pg_attribute a on a.attrelid = tracked.relation and a.attnum = i.indkey[0]
     where tracked.id = tracked_id and tracked.label_columns <> '{}';
   if lookup is not null then
-    return query execute lookup using keys;
+    return query select l.key, l.label from daybook.look_up(lookup, keys) l;
   end if;
 exception when others then
   return;
@@ -70,24 +70,25 @@ as $$
     (select i.indkey::text from pg_index i where i.indrelid = relation and i.indisprimary))
 $$;
 
--- Takes what was said of a table's columns along to the names that they have now, and forgets what is gone. What was masked stays masked.
-create or replace function daybook.follow_columns(tracked_id int) returns daybook.tracked_table
-language plpgsql
+-- What was said of a table's columns, for the names that they have now, without what is gone. What was masked stays masked.
+create or replace function daybook.followed(tracked daybook.tracked_table) returns daybook.tracked_table
+language plpgsql stable
 as $$
 declare
-  tracked daybook.tracked_table;
   renamed jsonb;   -- name before -> name now
+  -- Columns keep their numbers in the very table that they were read of alone: restored from a dump, they are numbered anew.
+  numbered_in text := concat_ws('/', (select c.system_identifier from pg_control_system() c),
+    (select d.oid from pg_database d where d.datname = current_database()), tracked.relation::oid);
 begin
-  -- Whoever else compiles this table waits here.
-  select t.* into tracked from daybook.tracked_table t where t.id = tracked_id for update;
-  if tracked.id is null then
-    raise exception using errcode = 'YD004', message = format('No tracked table has the number %s.', tracked_id);
+  if tracked.known_columns ->> '0' is distinct from numbered_in then
+    tracked.known_columns := '{}';
   end if;
   select coalesce(jsonb_object_agg(k.value, a.attname) filter (where a.attname::text <> k.value), '{}') into renamed
     from jsonb_each_text(tracked.known_columns) k
     join pg_attribute a on a.attrelid = tracked.relation and a.attnum = k.key::int2 and not a.attisdropped;
   tracked.known_columns := (select coalesce(jsonb_object_agg(a.attnum, a.attname), '{}') from pg_attribute a
-    where a.attrelid = tracked.relation and a.attnum > 0 and not a.attisdropped);
+    where a.attrelid = tracked.relation and a.attnum > 0 and not a.attisdropped) || jsonb_build_object('0', numbered_in);
+  tracked.known_shape := daybook.shape_of(tracked.relation);
 
   tracked.exclude_columns := tracked.exclude_columns || array(select value from jsonb_each_text(renamed) where key = any (tracked.exclude_columns));
   tracked.mask_columns := tracked.mask_columns || array(select value from jsonb_each_text(renamed)
@@ -100,17 +101,16 @@ begin
     join daybook.tracked_columns(tracked) c on c.name = p.name and c.recorded order by p.place);
   tracked.link_from := coalesce(renamed ->> tracked.link_from, tracked.link_from);
   tracked.link_to := coalesce(renamed ->> tracked.link_to, tracked.link_to);
-  if tracked.link_kind is not null and 2 <> (select count(*) from daybook.tracked_columns(tracked) c where c.name in (tracked.link_from, tracked.link_to)) then
+  if tracked.link_kind is not null and 2 <> (
+      select count(distinct c.name) from daybook.tracked_columns(tracked) c
+      join pg_attribute a on a.attrelid = tracked.relation and a.attname = c.name
+      join pg_constraint f on f.conrelid = tracked.relation and f.contype = 'f' and f.conkey = array[a.attnum]
+      join daybook.tracked_table t on t.relation = f.confrelid
+      where c.name in (tracked.link_from, tracked.link_to)) then
     tracked.link_kind := null;
     tracked.link_from := null;
     tracked.link_to := null;
   end if;
-
-  update daybook.tracked_table t set known_columns = tracked.known_columns, known_shape = daybook.shape_of(tracked.relation), label_columns = tracked.label_columns,
-    include_columns = tracked.include_columns, exclude_columns = tracked.exclude_columns, mask_columns = tracked.mask_columns,
-    unmask_columns = tracked.unmask_columns, permission_columns = tracked.permission_columns, link_kind = tracked.link_kind,
-    link_from = tracked.link_from, link_to = tracked.link_to
-  where t.id = tracked_id;
   return tracked;
 end $$;
 
@@ -121,151 +121,352 @@ as $$
     array(select coalesce(renamed ->> n.name, n.name) from unnest(names) with ordinality as n (name, place) order by n.place) end
 $$;
 
--- Writes the capture function of one tracked table anew, for the columns that it has now. It takes no lock on the table.
+-- The INSERTs that write the entries of one operation on a tracked table, `INSERT`, `UPDATE` or `DELETE`, in one of these ways:
+-- `one`: nothing unless there is one row and its values are small. Most statements change one, and this is the least that they can cost.
+-- `many`: whatever there is. The planner must not nest loops over the transition tables then: a plan that was cached for two rows would
+-- be used for a million.
+-- `dynamic`: as `many`, to be run by EXECUTE.
+-- `row`: the row that a row trigger has in OLD and NEW.
+create or replace function daybook.capture_statements(tracked daybook.tracked_table, operation text, way text) returns text[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+as $$
+declare
+  new_side text := case way when 'row' then 'new' else 'n' end;
+  old_side text := case way when 'row' then 'old' else 'o' end;
+  -- The row that came or went.
+  side text := case operation when 'DELETE' then old_side else new_side end;
+  position_name text := 'daybook_position';
+  max_bytes int := daybook.value_cap(tracked, way);
+  key text := daybook.object_key_sql(tracked, side);
+  label text := daybook.object_label_sql(tracked, side);
+  previous_key text := format('nullif(%s, %s)', daybook.object_key_sql(tracked, old_side), daybook.object_key_sql(tracked, new_side));
+  row_values text := daybook.row_values_sql(tracked, side, way);
+  all_fields text := quote_literal(array(select c.name from daybook.tracked_columns(tracked) c where c.recorded)) || '::text[]';
+  added text := case tracked.link_kind when 'permission' then 'permission_granted' else 'linked' end;
+  removed text := case tracked.link_kind when 'permission' then 'permission_revoked' else 'unlinked' end;
+  source text;
+  condition text := case way when 'one' then daybook.one_small_sql(tracked, operation) end;
+  differences text;
+  flag_changed text;
+  flag_given text;
+  moved text;
+begin
+  while exists (select from pg_attribute a where a.attrelid = tracked.relation and a.attname = position_name) loop
+    position_name := 'daybook_position_' || (random() * 1000000)::int;
+  end loop;
+  source := case
+    when way = 'row' then null
+    when operation = 'INSERT' then 'new_rows n'
+    when operation = 'DELETE' then 'old_rows o'
+    when way = 'one' then 'old_rows o cross join new_rows n'
+    -- Old and new rows are paired by position: it holds for updates of the key, upsert, MERGE and parallel plans. Never pair them by key.
+    else format('(select row_number() over () as %1$I, * from old_rows) o join (select row_number() over () as %1$I, * from new_rows) n on n.%1$I = o.%1$I',
+      position_name) end;
+
+  if operation <> 'UPDATE' then
+    if tracked.link_kind is not null then
+      return array[daybook.capture_link_sql(tracked, way, case operation when 'INSERT' then added else removed end, side, source, condition, row_values, all_fields)];
+    end if;
+    return array[daybook.capture_sql(tracked, way, case operation when 'INSERT' then 'create' else 'delete' end, source, condition,
+      key, 'null', label, row_values, all_fields)];
+  end if;
+
+  differences := '''['' || ' || daybook.concat_sql(array(
+    select format('case when %s then json_build_array(%L::text, %s, %s) end',
+      daybook.changed_sql(c.type, c.collation_id, format('%s.%I', old_side, c.name), format('%s.%I', new_side, c.name)), c.name,
+      daybook.recorded_sql(c.type, c.masked, format('%s.%I', old_side, c.name), max_bytes),
+      daybook.recorded_sql(c.type, c.masked, format('%s.%I', new_side, c.name), max_bytes))
+    from daybook.tracked_columns(tracked) c where c.recorded), ', ') || ' || '']''';
+  -- A flag that was given or taken makes an update a change of permissions.
+  select string_agg(format('(%s)', c.differs), ' or '), string_agg(format('(%s and concat(%s.%I) not in ('''', ''f'', ''0''))', c.differs, new_side, c.name), ' or ')
+    into flag_changed, flag_given
+    from (select p.name, daybook.changed_sql(p.type, p.collation_id, format('%s.%I', old_side, p.name), format('%s.%I', new_side, p.name)) as differs
+      from daybook.tracked_columns(tracked) p where p.name = any (tracked.permission_columns)) c;
+  select string_agg(format('(%s)', daybook.changed_sql(c.type, c.collation_id, format('%s.%I', old_side, c.name), format('%s.%I', new_side, c.name))), ' or ')
+    into moved from daybook.tracked_columns(tracked) c where c.name in (tracked.link_from, tracked.link_to);
+
+  if tracked.link_kind is not null then
+    -- An update that leads a link elsewhere takes one away and gives another.
+    return array[
+      daybook.capture_link_sql(tracked, way, removed, old_side, source, concat_ws(' and ', condition, format('(%s)', moved)),
+        daybook.row_values_sql(tracked, old_side, way), all_fields),
+      daybook.capture_link_sql(tracked, way, added, new_side, source, concat_ws(' and ', condition, format('(%s)', moved)), row_values, all_fields),
+      daybook.capture_sql(tracked, way, 'update', source, concat_ws(' and ', condition, format('(%s) is not true', moved)), key, previous_key, label,
+        differences)];
+  elsif flag_changed is not null then
+    return array[
+      daybook.capture_sql(tracked, way, 'update', source, concat_ws(' and ', condition, format('(%s) is not true', flag_changed)), key, previous_key, label,
+        differences),
+      daybook.capture_sql(tracked, way, 'permission_granted', source, concat_ws(' and ', condition, format('(%s)', flag_given)), key, previous_key, label,
+        differences),
+      daybook.capture_sql(tracked, way, 'permission_revoked', source, concat_ws(' and ', condition, format('(%s) and (%s) is not true', flag_changed, flag_given)),
+        key, previous_key, label, differences)];
+  end if;
+  return array[daybook.capture_sql(tracked, way, 'update', source, condition, key, previous_key, label, differences)];
+end $$;
+
+-- SQL that gives what is recorded of a value; without a cap, of one that is known to be small.
+create or replace function daybook.recorded_sql(type oid, masked boolean, ref text, max_bytes int) returns text
+language sql stable
+as $$
+  select case
+    when masked then format('case when num_nulls(%s) = 0 then ''{"$daybook":"masked"}''::json end', ref)
+    when max_bytes is null then daybook.plain_sql(type, ref)
+    else daybook.json_sql(type, ref, max_bytes) end
+$$;
+
+-- What one value may take, so that two of each column, with every byte escaped, still fit into one text of PostgreSQL. Null: they are small.
+create or replace function daybook.value_cap(tracked daybook.tracked_table, way text) returns int
+language sql stable
+as $$
+  select case when way <> 'one' then least(1048576, 80000000 / greatest(count(*), 1))::int end from daybook.tracked_columns(tracked) c where c.recorded
+$$;
+
+-- SQL that gives all recorded values of a row as the text of a JSON array. A function takes a hundred arguments at most, so that many
+-- values are joined from several.
+create or replace function daybook.row_values_sql(tracked daybook.tracked_table, side text, way text) returns text
+language plpgsql stable
+as $$
+declare
+  max_bytes int := daybook.value_cap(tracked, way);
+  parts text[] := array(select daybook.recorded_sql(c.type, c.masked, format('%s.%I', side, c.name), max_bytes)
+    from daybook.tracked_columns(tracked) c where c.recorded);
+begin
+  if cardinality(parts) <= 90 then
+    return format('json_build_array(%s)::text', array_to_string(parts, ', '));
+  end if;
+  return '''['' || ' || daybook.concat_sql(array(
+    select format('substr(left(json_build_array(%s)::text, -1), 2)', array_to_string(parts[first : first + 89], ', '))
+    from generate_series(1, cardinality(parts), 90) first), ', ') || ' || '']''';
+end $$;
+
+-- SQL that tells whether a statement changed one row whose values are small: so small that none of them can be over the cap, and that
+-- their texts together fit into one. A dense value of a few bytes can be a long text, 12 bytes a number of 131,072 digits.
+create or replace function daybook.one_small_sql(tracked daybook.tracked_table, operation text) returns text
+language sql stable
+as $$
+  with value as (
+    select daybook.size_kind(c.type) as kind, format('%s.%I', side, c.name) as ref
+    from daybook.tracked_columns(tracked) c
+    cross join unnest(case operation when 'INSERT' then '{n}' when 'DELETE' then '{o}' else '{o,n}' end::text[]) side
+    where c.recorded and not c.masked
+  )
+  select concat_ws(' and ',
+    format('(select count(*) from (select from %s limit 2) r) = 1', case operation when 'INSERT' then 'new_rows' else 'old_rows' end),
+    '(greatest(' || string_agg(format('pg_column_size(%s)', ref), ', ') filter (where kind = 'text') || ') <= 4000) is not false',
+    '(greatest(' || string_agg(format('pg_column_size(%s)', ref), ', ') filter (where kind = 'dense')
+      || format(') <= %s) is not false', least(2000, 30000 / greatest(count(*) filter (where kind = 'dense'), 1))),
+    'greatest(' || string_agg(format('pg_column_compression(%s)', ref), ', ') filter (where kind = 'dense') || ') is null')
+  from value
+$$;
+
+-- Writes the capture functions of one tracked table anew, for the columns that it has now. It takes no lock on the table.
 create or replace function daybook.compile_capture(tracked_id int) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set quote_all_identifiers = off
 as $$
 declare
-  tracked daybook.tracked_table := daybook.follow_columns(tracked_id);
-  position_name text := 'daybook_position';
-  recorded_names text[] := array(select c.name from daybook.tracked_columns(tracked) c where c.recorded);
-  -- What one value may take, so that two of each column, with every byte escaped, still fit into one text of PostgreSQL.
-  max_bytes int := least(1048576, 80000000 / greatest(cardinality(recorded_names), 1));
-  new_changes text[] := '{}';
-  old_changes text[] := '{}';
-  differences text[] := '{}';
-  changed_names text[] := '{}';
-  new_key text := daybook.object_key_sql(tracked, 'n');
-  old_key text := daybook.object_key_sql(tracked, 'o');
-  new_label text := daybook.object_label_sql(tracked, 'n');
-  old_label text := daybook.object_label_sql(tracked, 'o');
-  previous_key text := format('nullif(%s, %s)', old_key, new_key);
-  created text := quote_literal('{}');
-  deleted text := quote_literal('{}');
-  changed text := 'null::text';
-  all_fields text := quote_literal(recorded_names) || '::text[]';
-  changed_fields text := 'null';
-  flag_changed text;
-  flag_given text;
-  added text := case tracked.link_kind when 'permission' then 'permission_granted' else 'linked' end;
-  removed text := case tracked.link_kind when 'permission' then 'permission_revoked' else 'unlinked' end;
-  moved text;
-  pairs text;
-  inserts text;
-  deletes text;
-  updates text;
-  ways text[];   -- of one row, and of many
-  body text;
-  many boolean;
-  col record;
+  tracked daybook.tracked_table;
+  one text;
+  many text;
 begin
-  while exists (select from pg_attribute a where a.attrelid = tracked.relation and a.attname = position_name) loop
-    position_name := 'daybook_position_' || (random() * 1000000)::int;
-  end loop;
-  for col in select * from daybook.tracked_columns(tracked) c where c.recorded loop
-    declare
-      new_ref text := format('n.%I', col.name);
-      old_ref text := format('o.%I', col.name);
-      masked_sql text := 'case when num_nulls(%s) = 0 then ''{"$daybook":"masked"}'' end';
-      new_value text := case when col.masked then format(masked_sql, new_ref) else daybook.value_sql(col.type, new_ref, max_bytes) end;
-      old_value text := case when col.masked then format(masked_sql, old_ref) else daybook.value_sql(col.type, old_ref, max_bytes) end;
-      differs text := daybook.changed_sql(col.type, col.collation_id, old_ref, new_ref);
-      field text := to_json(col.name)::text || ':[';
-    begin
-      new_changes := new_changes || format('%L, coalesce(%s, ''null'')', case when new_changes = '{}' then '{' else '],' end || field || 'null,', new_value);
-      old_changes := old_changes || format('%L, coalesce(%s, ''null'')', case when old_changes = '{}' then '{' else ',null],' end || field, old_value);
-      differences := differences || format('case when %s then concat(%L, coalesce(%s, ''null''), '','', coalesce(%s, ''null''), '']'') end',
-        differs, field, old_value, new_value);
-      changed_names := changed_names || format('case when %s then %L end', differs, col.name);
-    end;
-  end loop;
-  if recorded_names <> '{}' then
-    created := daybook.concat_sql(new_changes || quote_literal(']}'), '');
-    deleted := daybook.concat_sql(old_changes || quote_literal(',null]}'), '');
-    changed := '''{'' || ' || daybook.concat_sql(differences, ',') || ' || ''}''';
-    changed_fields := format('array_remove(array[%s], null)', array_to_string(changed_names, ', '));
+  -- Whoever else compiles this table waits here.
+  select t.* into tracked from daybook.tracked_table t where t.id = tracked_id for update;
+  if tracked.id is null then
+    raise exception using errcode = 'YD004', message = format('No tracked table has the number %s.', tracked_id);
   end if;
-  -- A flag that was given or taken makes an update a change of permissions.
-  select string_agg(format('(%s)', c.differs), ' or '), string_agg(format('(%s and concat(n.%I) not in ('''', ''f'', ''0''))', c.differs, c.name), ' or ')
-    into flag_changed, flag_given
-    from (select p.name, daybook.changed_sql(p.type, p.collation_id, format('o.%I', p.name), format('n.%I', p.name)) as differs
-      from daybook.tracked_columns(tracked) p where p.name = any (tracked.permission_columns)) c;
-  select string_agg(format('(%s)', daybook.changed_sql(c.type, c.collation_id, format('o.%I', c.name), format('n.%I', c.name))), ' or ')
-    into moved from daybook.tracked_columns(tracked) c where c.name in (tracked.link_from, tracked.link_to);
+  tracked := daybook.followed(tracked);
+  tracked.by_row := daybook.needs_order(tracked.relation);
+  update daybook.tracked_table t set known_columns = tracked.known_columns, known_shape = tracked.known_shape, label_columns = tracked.label_columns,
+    include_columns = tracked.include_columns, exclude_columns = tracked.exclude_columns, mask_columns = tracked.mask_columns,
+    unmask_columns = tracked.unmask_columns, permission_columns = tracked.permission_columns, link_kind = tracked.link_kind,
+    link_from = tracked.link_from, link_to = tracked.link_to, by_row = tracked.by_row
+  where t.id = tracked_id;
 
-  -- One row has a way of its own: most statements change one, and the plan that is cached for it is never used for more. For many, the
-  -- planner must not nest loops over the transition tables: a plan that was cached for two rows would be used for a million.
-  foreach many in array array[false, true] loop
-    -- Old and new rows are paired by position: it holds for updates of the key, upsert, MERGE and parallel plans. Never pair them by key.
-    pairs := case when many then
-      format('(select row_number() over () as %1$I, * from old_rows) o join (select row_number() over () as %1$I, * from new_rows) n on n.%1$I = o.%1$I',
-        position_name) else 'old_rows o cross join new_rows n' end;
-    if tracked.link_kind is not null then
-      inserts := daybook.capture_link_sql(tracked, many, added, 'n', 'new_rows n', null, created, all_fields);
-      deletes := daybook.capture_link_sql(tracked, many, removed, 'o', 'old_rows o', null, deleted, all_fields);
-      -- An update that leads a link elsewhere takes one away and gives another.
-      updates := daybook.capture_link_sql(tracked, many, removed, 'o', pairs, moved, deleted, all_fields)
-        || daybook.capture_link_sql(tracked, many, added, 'n', pairs, moved, created, all_fields)
-        || daybook.capture_sql(tracked, many, 'update', pairs, format('(%s) is not true', moved), new_key, previous_key, new_label, changed, changed_fields);
-    else
-      inserts := daybook.capture_sql(tracked, many, 'create', 'new_rows n', null, new_key, 'null', new_label, created, all_fields);
-      deletes := daybook.capture_sql(tracked, many, 'delete', 'old_rows o', null, old_key, 'null', old_label, deleted, all_fields);
-      updates := daybook.capture_sql(tracked, many, 'update', pairs, '(' || flag_changed || ') is not true', new_key, previous_key, new_label, changed, changed_fields);
-      if flag_changed is not null then
-        updates := updates
-          || daybook.capture_sql(tracked, many, 'permission_granted', pairs, flag_given, new_key, previous_key, new_label, changed, changed_fields)
-          || daybook.capture_sql(tracked, many, 'permission_revoked', pairs, format('(%s) and (%s) is not true', flag_changed, flag_given),
-            new_key, previous_key, new_label, changed, changed_fields);
-      end if;
-    end if;
-    ways := ways || format($way$
-  if tg_op = 'INSERT' then%s
-  elsif tg_op = 'DELETE' then%s
-  else%s
-  end if;$way$, inserts, deletes, updates);
-  end loop;
-
-  body := format($body$
+  select
+    string_agg(format(E'\n    when %L then%s', operation, (select string_agg(s || E'\n      captured := captured or found;', '')
+      from unnest(daybook.capture_statements(tracked, operation, 'one')) s)), ''),
+    string_agg(format(E'\n    when %L then%s', operation, (select string_agg(E'\n      first_id := nextval(''daybook.entry_id'');' || s, '')
+      from unnest(daybook.capture_statements(tracked, operation, 'many')) s)), '')
+    into one, many
+    from unnest('{INSERT,UPDATE,DELETE}'::text[]) operation;
+  perform daybook.write_capture(tracked, 'capture_' || tracked_id, format($body$
 declare
-  origin record;
+  origin daybook.origin;
+  captured boolean := false;
   moment timestamptz;
   first_id bigint;
-  rows int;
   nested_loops text;
   compiled_plans text;
 begin
-  if tg_op = 'INSERT' then
-    rows := (select count(*) from (select from new_rows limit 2) r);
-  elsif tg_op = 'TRUNCATE' then
-    perform daybook.capture_truncate(%s, tg_relid);
+  if tg_op = 'TRUNCATE' then
+    perform daybook.capture_truncate(%1$s, tg_relid);
     return null;
-  else
-    rows := (select count(*) from (select from old_rows limit 2) r);
+  elsif coalesce(current_setting('daybook.paused', true), '') <> '' and daybook.is_paused(%1$s) then
+    return null;
   end if;
-  if rows = 0 then
+  origin := daybook.current_origin();%2$s
+  case tg_op%3$s
+  end case;
+  if captured then
+    return null;
+  elsif tg_op = 'INSERT' then
+    captured := not exists (select from new_rows);
+  else
+    captured := not exists (select from old_rows);
+  end if;
+  if captured then
     return null;
   end if;
   moment := clock_timestamp();
-  origin := daybook.read_origin();
-  if rows = 1 then%s
-    return null;
-  end if;
   nested_loops := current_setting('enable_nestloop');
   compiled_plans := current_setting('jit');
-  perform set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true);%s
+  perform set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true);
+  case tg_op%4$s
+  end case;
   perform set_config('enable_nestloop', nested_loops, true), set_config('jit', compiled_plans, true);
   return null;
-end $body$, tracked_id, ways[1], ways[2]);
+end $body$, tracked_id, case when daybook.follows_tables() then '' else daybook.out_of_step_sql(tracked) end, one, many));
 
-  execute format('create or replace function daybook.%I() returns trigger language plpgsql security definer %s as %L',
-    'capture_' || tracked_id, daybook.settings_sql(tracked), body);
-  perform daybook.revoke_others('function', format('daybook.%I()', 'capture_' || tracked_id), coalesce(p.proacl, acldefault('f', p.proowner)), p.proowner)
-    from pg_proc p where p.oid = format('daybook.%I()', 'capture_' || tracked_id)::regprocedure;
-  execute format('comment on function daybook.%I() is %L', 'capture_' || tracked_id,
+  if tracked.by_row then
+    perform daybook.write_capture(tracked, 'capture_row_' || tracked_id, format($body$
+declare
+  origin daybook.origin;
+begin
+  if coalesce(current_setting('daybook.paused', true), '') <> '' and daybook.is_paused(%1$s) then
+    return null;
+  end if;
+  origin := daybook.current_origin();
+  case tg_op%2$s
+  end case;
+  return null;
+end $body$, tracked_id, (
+      select string_agg(format(E'\n    when %L then%s', operation, array_to_string(daybook.capture_statements(tracked, operation, 'row'), '')), '')
+      from unnest('{INSERT,UPDATE,DELETE}'::text[]) operation)));
+  end if;
+end $$;
+
+-- Makes one of a table's capture functions.
+create or replace function daybook.write_capture(tracked daybook.tracked_table, name text, body text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set quote_all_identifiers = off
+as $$
+begin
+  execute format('create or replace function daybook.%I() returns trigger language plpgsql security definer %s as %L', name, daybook.settings_sql(tracked), body);
+  perform daybook.revoke_others('function', format('daybook.%I()', name), coalesce(p.proacl, acldefault('f', p.proowner)), p.proowner)
+    from pg_proc p where p.oid = format('daybook.%I()', name)::regprocedure;
+  execute format('comment on function daybook.%I() is %L', name,
     'Capture of ' || tracked.relation::text || '. Written by daybook.compile_capture(): do not change it by hand.');
 end $$;
+
+-- Whether event triggers tell of tables that change.
+create or replace function daybook.follows_tables() returns boolean
+language sql stable
+as $$
+  select exists (select from pg_event_trigger where evtname = 'daybook_follow_tables' and evtenabled in ('O', 'A'))
+$$;
+
+-- A number for what a table's columns are: another when one is added, dropped, renamed or retyped.
+create or replace function daybook.shape_number(relation regclass) returns numeric
+language sql stable
+as $$
+  select coalesce(sum(hash_record_extended(row(a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated), 0)), 0)
+  from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+$$;
+
+-- The columns as the session's own cache has them, which knows of a change that came after the transaction's snapshot. One more than there
+-- were: it would be a new one.
+create or replace function daybook.column_identities(relation regclass, columns int) returns text
+language sql stable
+as $$
+  select string_agg((pg_identify_object('pg_class'::regclass, relation, number)).identity, ',' order by number) from generate_series(1, columns + 1) number
+$$;
+
+-- What a capture function does first where no event trigger tells of tables that change: it looks whether its table still is what it was
+-- compiled for. Where it is not, the statements are made on the spot, so that nobody's write fails, and the function is compiled anew if
+-- nobody else is at it.
+create or replace function daybook.out_of_step_sql(tracked daybook.tracked_table) returns text
+language plpgsql stable
+as $$
+declare
+  columns int := (select max(attnum) from pg_attribute where attrelid = tracked.relation);
+begin
+  return format($sql$
+  if daybook.shape_number(%1$s) <> %2$s
+      or (current_setting('transaction_isolation') <> 'read committed' and daybook.column_identities(%1$s, %3$s) <> %4$L) then
+    declare
+      statement text;
+    begin
+      foreach statement in array (select daybook.capture_statements(daybook.followed(t), tg_op, 'dynamic') from daybook.tracked_table t where t.id = %5$s) loop
+        execute statement using origin.actor_type, origin.actor_id, origin.actor_label, origin.ip_address, origin.request_id, origin.tenant_id,
+          origin.database_user, origin.context, clock_timestamp(), nextval('daybook.entry_id');
+      end loop;
+    exception when others then
+      if tg_op = 'INSERT' then
+        perform daybook.capture_unread(%5$s, tg_op, origin) where exists (select from new_rows);
+      else
+        perform daybook.capture_unread(%5$s, tg_op, origin) where exists (select from old_rows);
+      end if;
+    end;
+    perform daybook.catch_up(%5$s);
+    return null;
+  end if;$sql$, tracked.relation::oid, daybook.shape_number(tracked.relation), columns, daybook.column_identities(tracked.relation, columns), tracked.id);
+end $$;
+
+-- The entry of rows that can't be read: it says that they changed, and by whom.
+create or replace function daybook.capture_unread(tracked_id int, operation text, origin daybook.origin) returns void
+language sql
+as $$
+  insert into daybook.entry (recorded_at, action, actor_type, actor_id, ip_address, tenant_id, model, transaction_id, table_name, actor_label,
+    request_id, database_user, context)
+  select clock_timestamp(), case operation when 'INSERT' then 'create' else lower(operation) end, origin.actor_type, origin.actor_id, origin.ip_address,
+    origin.tenant_id, t.model, pg_current_xact_id(), t.relation::text, origin.actor_label, origin.request_id, origin.database_user,
+    (coalesce(origin.context::jsonb, '{}') || '{"rows_unread": true}')::text
+  from daybook.tracked_table t where t.id = tracked_id
+$$;
+
+-- Compiles a table's capture anew within a write, where that is possible without waiting for anybody.
+create or replace function daybook.catch_up(tracked_id int) returns void
+language plpgsql
+as $$
+begin
+  lock table daybook.tracked_table in share update exclusive mode nowait;
+  perform daybook.compile_capture(tracked_id);
+exception when others then
+  return;
+end $$;
+
+-- Whether entries of the table's statements would come in another order than its changes: a trigger of its own that fires after each row,
+-- or what a foreign key hands on, may write to its rows again, and that is captured before the statement that set it off. Such a table
+-- is captured row by row, ahead of these. A partitioned table never is: its rows may move.
+create or replace function daybook.needs_order(relation regclass) returns boolean
+language sql stable
+as $$
+  with recursive written (relid, by_insert, by_update, by_delete) as (
+    select relation::oid, true, true, true
+    union
+    -- What is written where a row that is referenced goes or changes its key.
+    select c.conrelid, false,
+      (w.by_update and c.confupdtype in ('c', 'n', 'd')) or (w.by_delete and c.confdeltype in ('n', 'd')),
+      w.by_delete and c.confdeltype = 'c'
+    from written w join pg_constraint c on c.confrelid = w.relid and c.contype = 'f'
+    where (w.by_update and c.confupdtype in ('c', 'n', 'd')) or (w.by_delete and c.confdeltype in ('c', 'n', 'd'))
+  )
+  select (select relkind = 'r' and not relispartition from pg_class where oid = relation) and (
+    exists (select from pg_constraint c join written w on w.relid = c.confrelid
+      where c.contype = 'f' and c.conrelid = relation
+        and ((w.by_update and c.confupdtype in ('c', 'n', 'd')) or (w.by_delete and c.confdeltype in ('c', 'n', 'd'))))
+    or exists (
+      select from written w join pg_trigger g on g.tgrelid = w.relid
+      where not g.tgisinternal and g.tgenabled in ('O', 'A') and g.tgfoid not in (select f.oid from pg_proc f where f.pronamespace = 'daybook'::regnamespace)
+        and ((w.by_insert and g.tgtype & 4 <> 0) or (w.by_delete and g.tgtype & 8 <> 0) or (w.by_update and g.tgtype & 16 <> 0))
+        -- Of the table itself only what comes after the row: what comes before it also writes before it.
+        and (w.relid <> relation or (g.tgtype & 1 <> 0 and g.tgtype & 66 = 0))))
+$$;
 
 -- SQL that gives an object's key: the column's text, or a JSON array of them; null without a key, and where it is masked.
 create or replace function daybook.object_key_sql(tracked daybook.tracked_table, side text) returns text
@@ -288,53 +489,51 @@ as $$
   from unnest(tracked.label_columns) with ordinality as l (name, place) join daybook.tracked_columns(tracked) c on c.name = l.name
 $$;
 
--- The INSERT of the entries of one kind of change, of one row or of many, whose first entry carries what they share. `condition` picks
--- rows of the source; where `changes` is null there is no entry.
-create or replace function daybook.capture_sql(tracked daybook.tracked_table, many boolean, action text, source text, condition text,
-  key text, previous_key text, label text, changes text, changed_fields text,
+-- The INSERT of the entries of one kind of change, in one of the ways of capture_statements. The first entry of many carries what they
+-- share: `all_fields` too, where they list the values of these fields. `condition` picks rows of the source; where `changes` is null there
+-- is no entry.
+create or replace function daybook.capture_sql(tracked daybook.tracked_table, way text, action text, source text, condition text,
+  key text, previous_key text, label text, changes text, all_fields text default null,
   model text default null, related_model text default null, related text default 'null::text, null::text') returns text
 language plpgsql stable
 as $$
 declare
-  same_fields boolean := changed_fields like '%::text[]';   -- of all rows: kept once
-  shared text[] := array['pg_current_xact_id()', quote_literal(tracked.relation), 'origin.actor_label', 'origin.request_id', 'origin.database_user',
-    'origin.context'];
-  own_fields text := case when same_fields then changed_fields else 'r.changed_fields' end;
-  rows text;
+  many boolean := way in ('many', 'dynamic');
+  origin text[] := case when way = 'dynamic' then '{$1,$2,$3,$4,$5,$6,$7,$8}'
+    else '{origin.actor_type,origin.actor_id,origin.actor_label,origin.ip_address,origin.request_id,origin.tenant_id,origin.database_user,origin.context}' end;
+  moment text := case way when 'many' then 'moment' when 'dynamic' then '$9' else 'clock_timestamp()' end;
+  first_id text := case way when 'many' then 'first_id' else '$10' end;
+  shared text[] := array[coalesce(all_fields, 'null::text[]'), 'pg_current_xact_id()', quote_literal(tracked.relation), origin[3], origin[5], origin[7], origin[8]];
+  rows text := concat('select ', concat_ws(', ', key, previous_key || '::text', label, related, changes), ' from ' || source, ' where ' || condition);
 begin
-  rows := format('select %s, %s::text, %s, %s, %s, %s::text[] from %s', key, previous_key, label, related, changes,
-    case when same_fields then 'null' else changed_fields end, source);
-  if condition is not null then
-    rows := rows || ' where ' || condition;
-  end if;
-  if not same_fields then
-    -- It keeps the difference from being worked out twice, to filter and to store it.
+  if all_fields is null or way = 'one' then
+    -- It keeps the changes from being worked out twice, to filter and to store them.
     rows := rows || ' offset 0';
   end if;
-  rows := format('(%s) as r (object_id, previous_object_id, object_label, related_id, related_label, changes, changed_fields) where r.changes is not null', rows);
-  if many then
+  rows := format('(%s) as r (object_id, previous_object_id, object_label, related_id, related_label, changes) where r.changes is not null', rows);
+  if way = 'one' then
+    rows := rows || ' and octet_length(r.changes) <= 1048576';
+  elsif many then
     rows := format('(select row_number() over () as place, r.* from %s) as r', rows);
     shared := array(select format('case when r.place = 1 then %s end', s) from unnest(shared) with ordinality as u (s, place) order by place);
-    if same_fields then
-      own_fields := format('case when r.place = 1 then %s end', own_fields);
-    end if;
   end if;
   return format($insert$
-    first_id := nextval('daybook.entry_id');
-    insert into daybook.entry (id, recorded_at, statement_id, action, actor_type, actor_id, ip_address, tenant_id, model,
-      object_id, previous_object_id, object_label, related_model, related_id, related_label, changes, changed_fields,
-      transaction_id, table_name, actor_label, request_id, database_user, context)
-    select %s, moment, %s, %L, origin.actor_type, origin.actor_id, origin.ip_address, origin.tenant_id, %L,
-      r.object_id, r.previous_object_id, r.object_label, %L::text, r.related_id, r.related_label, r.changes, %s, %s
-    from %s;$insert$,
-    case when many then 'case when r.place = 1 then first_id else nextval(''daybook.entry_id'') end' else 'first_id' end,
-    case when many then 'case when r.place > 1 then first_id end' else 'null' end,
-    action, coalesce(model, tracked.model), related_model, own_fields, array_to_string(shared, ', '), rows);
+      insert into daybook.entry (id, recorded_at, statement_id, action, actor_type, actor_id, ip_address, tenant_id, model,
+        object_id, previous_object_id, object_label, related_model, related_id, related_label, changes,
+        changed_fields, transaction_id, table_name, actor_label, request_id, database_user, context)
+      select %s, %s, %s, %L, %s, %s, %s, %s, %L,
+        r.object_id, r.previous_object_id, r.object_label, %L::text, r.related_id, r.related_label, r.changes,
+        %s
+      from %s;$insert$,
+    case when many then format('case when r.place = 1 then %s else nextval(''daybook.entry_id'') end', first_id) else 'nextval(''daybook.entry_id'')' end,
+    moment,
+    case when many then format('case when r.place > 1 then %s end', first_id) else 'null' end,
+    action, origin[1], origin[2], origin[4], origin[6], coalesce(model, tracked.model), related_model, array_to_string(shared, ', '), rows);
 end $$;
 
 -- The same for a link between two objects: the entry is the one object's, and names the other. The labels of many are looked up at once.
-create or replace function daybook.capture_link_sql(tracked daybook.tracked_table, many boolean, action text, side text, source text,
-  condition text, changes text, changed_fields text) returns text
+create or replace function daybook.capture_link_sql(tracked daybook.tracked_table, way text, action text, side text, source text,
+  condition text, changes text, all_fields text) returns text
 language plpgsql stable
 as $$
 declare
@@ -346,7 +545,7 @@ declare
   to_label text := 'to_label.label';
   side_rows text := case side when 'n' then 'new_rows n' else 'old_rows o' end;
 begin
-  if many then
+  if way in ('many', 'dynamic') then
     source := format('%1$s left join daybook.labels_of(%2$s, array(select distinct %3$s from %4$s)) from_label on from_label.key = %3$s
       left join daybook.labels_of(%5$s, array(select distinct %6$s from %4$s)) to_label on to_label.key = %6$s',
       source, from_table.id, from_key, side_rows, to_table.id, to_key);
@@ -354,7 +553,7 @@ begin
     from_label := format('(select label from daybook.labels_of(%s, array[%s]))', from_table.id, from_key);
     to_label := format('(select label from daybook.labels_of(%s, array[%s]))', to_table.id, to_key);
   end if;
-  return daybook.capture_sql(tracked, many, action, source, condition, from_key, 'null', from_label, changes, changed_fields,
+  return daybook.capture_sql(tracked, way, action, source, condition, from_key, 'null', from_label, changes, all_fields,
     from_table.model, to_table.model, format('%s, %s', to_key, to_label));
 end $$;
 
@@ -418,7 +617,7 @@ as $$
 declare
   tracked daybook.tracked_table := (select t from daybook.tracked_table t where t.id = tracked_id);
   class pg_class := (select c from pg_class c where c.oid = truncated);
-  origin record;
+  origin daybook.origin := daybook.current_origin();
   counted bigint;
 begin
   if tracked.truncate_policy = 'refuse' then
@@ -429,12 +628,11 @@ begin
   end if;
   begin
     if pg_relation_size(truncated) <= 268435456 and not class.relrowsecurity then
-      execute format('select count(*) from %s', truncated) into counted;
+      counted := daybook.count_rows(truncated);
     end if;
   exception when others then
     counted := null;
   end;
-  origin := daybook.read_origin();
   insert into daybook.entry (id, recorded_at, action, actor_type, actor_id, ip_address, tenant_id, model, transaction_id, table_name,
     actor_label, request_id, database_user, context)
   values (nextval('daybook.entry_id'), clock_timestamp(), 'truncate', origin.actor_type, origin.actor_id, origin.ip_address, origin.tenant_id,

@@ -129,6 +129,7 @@ begin
     raise exception using errcode = 'YD003', message = format('%s: %s names an object of a link but is masked or not recorded.', relation, unknown),
       hint = 'Include it, and unmask it where it is masked because of its name.';
   end if;
+  perform daybook.referenced_table(tracked.relation, l.name) from unnest(array[tracked.link_from, tracked.link_to]) l (name) where l.name is not null;
   select string_agg(quote_ident(c.name), ', ') into unknown
   from daybook.tracked_columns(tracked) c where not c.recorded and c.name = any (permission_columns);
   if unknown is not null then
@@ -216,28 +217,34 @@ begin
   return tracked_id;
 end $$;
 
--- Puts the four triggers on a tracked table and its partitions where they are missing, or on one of these, and gives how many were
--- locked for it. A trigger that is there is replaced in one step: there is no moment without it. Where no lock_timeout is set, it
--- gives up after 0.2 s, for writers wait as long as it waits.
+-- Puts the triggers on a tracked table and its partitions where they are missing, or on one of these, and gives how many were locked for
+-- it. A trigger that is there is replaced in one step: there is no moment without it. Where no lock_timeout is set, it gives up after
+-- 0.2 s, for writers wait as long as it waits.
 create or replace function daybook.set_triggers(tracked_id int, only_on regclass default null) returns int
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   capture text := 'capture_' || tracked_id;
-  relation regclass;
+  uncaptured record;
   done int := 0;
   patience text := current_setting('lock_timeout');
 begin
   if patience = '0' then
     perform set_config('lock_timeout', '200ms', true);
   end if;
-  for relation in select u.relid from daybook.uncaptured_relations(tracked_id) u where u.relid = coalesce(only_on, u.relid) loop
-    perform daybook.allow_reading(relation);
-    execute format('create or replace trigger daybook_insert after insert on %s referencing new table as new_rows for each statement execute function daybook.%I()', relation, capture);
-    execute format('create or replace trigger daybook_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function daybook.%I()', relation, capture);
-    execute format('create or replace trigger daybook_delete after delete on %s referencing old table as old_rows for each statement execute function daybook.%I()', relation, capture);
-    execute format('create or replace trigger daybook_truncate before truncate on %s for each statement execute function daybook.%I()', relation, capture);
+  for uncaptured in select u.* from daybook.uncaptured_relations(tracked_id) u where u.relid = coalesce(only_on, u.relid) loop
+    perform daybook.allow_reading(uncaptured.relid);
+    execute format('create or replace trigger daybook_truncate before truncate on %s for each statement execute function daybook.%I()', uncaptured.relid, capture);
+    if '!daybook_row' = any (uncaptured.expected) then
+      execute format('create or replace trigger "!daybook_row" after insert or update or delete on %s for each row execute function daybook.%I()',
+        uncaptured.relid, 'capture_row_' || tracked_id);
+    else
+      execute format('create or replace trigger daybook_insert after insert on %s referencing new table as new_rows for each statement execute function daybook.%I()', uncaptured.relid, capture);
+      execute format('create or replace trigger daybook_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function daybook.%I()', uncaptured.relid, capture);
+      execute format('create or replace trigger daybook_delete after delete on %s referencing old table as old_rows for each statement execute function daybook.%I()', uncaptured.relid, capture);
+    end if;
+    perform daybook.drop_triggers_but(tracked_id, uncaptured.relid, uncaptured.expected);
     done := done + 1;
   end loop;
   perform set_config('lock_timeout', patience, true);
@@ -262,18 +269,22 @@ exception when insufficient_privilege then
   raise notice 'Daybook may not read %: labels of linked objects are left out, and truncated rows are estimated.', relation;
 end $$;
 
--- The tracked table and its partitions, as far as one of the four triggers is missing or switched off there.
-create or replace function daybook.uncaptured_relations(tracked_id int) returns table (relid regclass)
+-- The tracked table and its partitions, as far as its triggers are not those that are expected there, or are switched off. The name of the
+-- row trigger begins with "!" because triggers fire in the order of their names, and it must be the first.
+create or replace function daybook.uncaptured_relations(tracked_id int) returns table (relid regclass, expected text[])
 language sql stable rows 1
 set search_path = pg_catalog, pg_temp
 as $$
-  select r.relid
+  select r.relid, e.expected
   from daybook.tracked_table t
   cross join lateral (select t.relation as relid union select p.relid from pg_partition_tree(t.relation) p) r
-  where t.id = tracked_id and 4 <> (
-    select count(*) from pg_trigger g join pg_proc f on f.oid = g.tgfoid join pg_namespace s on s.oid = f.pronamespace
-    where g.tgrelid = r.relid and not g.tgisinternal and g.tgenabled in ('O', 'A') and s.nspname = 'daybook' and f.proname = 'capture_' || tracked_id
-      and g.tgname in ('daybook_insert', 'daybook_update', 'daybook_delete', 'daybook_truncate'))
+  cross join lateral (select case when t.by_row then '{!daybook_row,daybook_truncate}'
+    else '{daybook_delete,daybook_insert,daybook_truncate,daybook_update}' end::text[] as expected) e
+  where t.id = tracked_id and e.expected <> array(
+    select g.tgname::text from pg_trigger g join pg_proc f on f.oid = g.tgfoid
+    where g.tgrelid = r.relid and not g.tgisinternal and g.tgenabled in ('O', 'A') and f.pronamespace = 'daybook'::regnamespace
+      and f.proname in ('capture_' || tracked_id, 'capture_row_' || tracked_id)
+    order by g.tgname collate "C")
 $$;
 
 -- Ends the capture of a table. Its history stays.
@@ -298,7 +309,7 @@ language sql stable rows 1
 set search_path = pg_catalog, pg_temp
 as $$
   select distinct g.tgrelid::regclass from pg_trigger g join pg_proc f on f.oid = g.tgfoid
-  where f.pronamespace = 'daybook'::regnamespace and f.proname = 'capture_' || tracked_id
+  where f.pronamespace = 'daybook'::regnamespace and f.proname in ('capture_' || tracked_id, 'capture_row_' || tracked_id)
 $$;
 
 -- Takes the triggers off a tracked table and its partitions, or off one of these; its patience is that of set_triggers.
@@ -308,19 +319,32 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   relation regclass;
-  operation text;
   patience text := current_setting('lock_timeout');
 begin
   if patience = '0' then
     perform set_config('lock_timeout', '200ms', true);
   end if;
   for relation in select c.relid from daybook.captured_relations(tracked_id) c where c.relid = coalesce(only_on, c.relid) loop
-    foreach operation in array array['insert', 'update', 'delete', 'truncate'] loop
-      execute format('drop trigger if exists %I on %s', 'daybook_' || operation, relation);
-    end loop;
+    perform daybook.drop_triggers_but(tracked_id, relation, '{}');
     execute format('revoke select on %s from daybook_lookup', relation);
   end loop;
   perform set_config('lock_timeout', patience, true);
+end $$;
+
+create or replace function daybook.drop_triggers_but(tracked_id int, relation regclass, kept text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  name name;
+begin
+  for name in
+    select g.tgname from pg_trigger g join pg_proc f on f.oid = g.tgfoid
+    where g.tgrelid = relation and f.pronamespace = 'daybook'::regnamespace and f.proname in ('capture_' || tracked_id, 'capture_row_' || tracked_id)
+      and not g.tgname = any (kept)
+  loop
+    execute format('drop trigger %I on %s', name, relation);
+  end loop;
 end $$;
 
 create or replace function daybook.drop_capture(tracked_id int) returns void
@@ -330,7 +354,7 @@ as $$
 declare
   tracked daybook.tracked_table;
 begin
-  execute format('drop function if exists daybook.%I()', 'capture_' || tracked_id);
+  execute format('drop function if exists daybook.%I(), daybook.%I()', 'capture_' || tracked_id, 'capture_row_' || tracked_id);
   delete from daybook.tracked_table t where t.id = tracked_id returning t.* into tracked;
   if not found then
     return;
@@ -350,21 +374,28 @@ declare
   tracked record;
 begin
   for tracked in
-    select t.id, t.relation, c.oid is null as gone, daybook.options_of(t) as options
+    select t.id, t.relation, c.oid is null as gone, t.link_kind is not null as linked, daybook.options_of(t) as options
     from daybook.tracked_table t left join pg_class c on c.oid = t.relation
     where changed is null or t.relation = any (changed) or c.relnamespace = any (changed)
   loop
     if tracked.gone then
       perform daybook.drop_capture(tracked.id);
     else
-      begin
-        perform daybook.compile_capture(tracked.id);
-      exception when sqlstate 'YD003' then
-        update daybook.tracked_table t set link_kind = null, link_from = null, link_to = null where t.id = tracked.id;
-        perform daybook.compile_capture(tracked.id);
+      perform daybook.compile_capture(tracked.id);
+      if tracked.linked and exists (select from daybook.tracked_table t where t.id = tracked.id and t.link_kind is null) then
         raise warning 'The links of % are recorded as plain rows from now on: their columns lead to no tracked table any more.', tracked.relation;
-      end;
+      end if;
       perform daybook.record_options(tracked.id, tracked.options);
     end if;
   end loop;
+end $$;
+
+-- Compiles the capture of tables anew whose entries would come in another order than their changes, now that a trigger or a foreign key was
+-- made.
+create or replace function daybook.follow_order() returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform daybook.compile_capture(t.id) from daybook.tracked_table t where not t.by_row and daybook.needs_order(t.relation);
 end $$;

@@ -36,7 +36,7 @@ declare
   tids tid[];
   locked text[];       -- their keys
   first_id bigint := nextval('daybook.entry_id');
-  origin record := daybook.read_origin();
+  origin daybook.origin := daybook.current_origin();
 begin
   if tracked.id is null then
     raise exception using errcode = 'YD004', message = format('%s is not tracked.', daybook.find_table(table_name)),

@@ -54,7 +54,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  origin record := daybook.read_origin();
+  origin daybook.origin := daybook.current_origin();
   details jsonb := coalesce(origin.context::jsonb, '{}') || facts;
   entry_id bigint;
 begin

@@ -44,7 +44,7 @@ begin
     cross join lateral (
       select array_agg(g.tgname::text order by g.tgname) filter (where g.tgenabled in ('D', 'R')) as off
       from pg_trigger g join pg_proc f on f.oid = g.tgfoid
-      where g.tgrelid = u.relid and f.pronamespace = 'daybook'::regnamespace and f.proname = 'capture_' || t.id) n;
+      where g.tgrelid = u.relid and f.pronamespace = 'daybook'::regnamespace and f.proname in ('capture_' || t.id, 'capture_row_' || t.id)) n;
   return query select 'inheriting_table', i.relid::text, array[i.parent::text], null::text from daybook.inheriting_relations() i;
   return query select 'detached_partition', c.relid::text, array[t.relation::text], null::text
     from daybook.tracked_table t cross join lateral daybook.captured_relations(t.id) c

@@ -9,7 +9,7 @@ begin
   -- Only a superuser makes this role, with the event triggers.
   if exists (select from pg_roles where rolname = 'daybook_follower') then
     grant usage on schema daybook to daybook_follower;
-    grant execute on function daybook.follow_changes to daybook_follower;
+    grant execute on function daybook.follow_changes, daybook.follow_order to daybook_follower;
   end if;
 end $$;
 grant usage on schema daybook to daybook_writer, daybook_reader;
