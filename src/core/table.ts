@@ -21,7 +21,11 @@ export interface TableOptions {
   readonly include?: readonly string[]
   /** These columns are not recorded; a change of them alone gives no entry. */
   readonly exclude?: readonly string[]
-  /** Of these columns it is recorded that they changed, never a value. Secret-looking names are masked without being named. */
+  /**
+   * Of these columns it is recorded that they changed, never a value. Secret-looking names are masked without being named. Inside a column of
+   * type json or jsonb, a path such as `meta.card.number` masks what stands there: keys joined by dots, without regard to case, through every
+   * list; `*` is any key, `meta["x.key"]` an odd one.
+   */
   readonly mask?: readonly string[]
   /** Secret-looking columns whose values are recorded after all. */
   readonly unmask?: readonly string[]

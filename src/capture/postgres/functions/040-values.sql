@@ -128,13 +128,6 @@ begin
     else 'dense' end;
 end $$;
 
--- SQL that gives the JSON text of a value, null for null.
-create or replace function daybook.value_sql(type oid, ref text, max_bytes int) returns text
-language sql stable
-as $$
-  select format('to_json(%s)::text', daybook.json_sql(type, ref, max_bytes))
-$$;
-
 -- SQL that gives the text of one column of a key.
 create or replace function daybook.key_sql(type oid, ref text) returns text
 language plpgsql stable

@@ -92,7 +92,9 @@ begin
 
   tracked.exclude_columns := tracked.exclude_columns || array(select value from jsonb_each_text(renamed) where key = any (tracked.exclude_columns));
   tracked.mask_columns := tracked.mask_columns || array(select value from jsonb_each_text(renamed)
-    where key = any (tracked.mask_columns) or (daybook.looks_secret(key) and not key = any (tracked.unmask_columns)));
+    where key = any (tracked.mask_columns) or (daybook.looks_secret(key) and not key = any (tracked.unmask_columns)))
+    || array(select value || substr(m.mask, length(key) + 1) from jsonb_each_text(renamed) join unnest(tracked.mask_columns) m (mask)
+      on (daybook.path_keys(m.mask))[1] = key);
   tracked.unmask_columns := daybook.renamed_columns(tracked.unmask_columns, renamed);
   tracked.include_columns := daybook.renamed_columns(tracked.include_columns, renamed);
   tracked.label_columns := array(select l.name from unnest(daybook.renamed_columns(tracked.label_columns, renamed)) with ordinality as l (name, place)
@@ -176,8 +178,8 @@ begin
   differences := '''['' || ' || daybook.concat_sql(array(
     select format('case when %s then json_build_array(%L::text, %s, %s) end',
       daybook.changed_sql(c.type, c.collation_id, format('%s.%I', old_side, c.name), format('%s.%I', new_side, c.name)), c.name,
-      daybook.recorded_sql(c.type, c.masked, format('%s.%I', old_side, c.name), max_bytes),
-      daybook.recorded_sql(c.type, c.masked, format('%s.%I', new_side, c.name), max_bytes))
+      daybook.recorded_sql(c.type, c.masked, daybook.masked_paths(tracked, c.name), format('%s.%I', old_side, c.name), max_bytes),
+      daybook.recorded_sql(c.type, c.masked, daybook.masked_paths(tracked, c.name), format('%s.%I', new_side, c.name), max_bytes))
     from daybook.tracked_columns(tracked) c where c.recorded), ', ') || ' || '']''';
   -- A flag that was given or taken makes an update a change of permissions.
   select string_agg(format('(%s)', c.differs), ' or '), string_agg(format('(%s and concat(%s.%I) not in ('''', ''f'', ''0''))', c.differs, new_side, c.name), ' or ')
@@ -208,13 +210,23 @@ begin
 end $$;
 
 -- SQL that gives what is recorded of a value; without a cap, of one that is known to be small.
-create or replace function daybook.recorded_sql(type oid, masked boolean, ref text, max_bytes int) returns text
+create or replace function daybook.recorded_sql(type oid, masked boolean, paths jsonb, ref text, max_bytes int) returns text
 language sql stable
 as $$
   select case
     when masked then format('case when num_nulls(%s) = 0 then ''{"$daybook":"masked"}''::json end', ref)
+    when paths is not null then format(case when max_bytes is null then '%s' else 'daybook.capped_json(%s, %s)' end,
+      format('daybook.masked_json((%s)::text, %L)', ref, paths), max_bytes)
     when max_bytes is null then daybook.plain_sql(type, ref)
     else daybook.json_sql(type, ref, max_bytes) end
+$$;
+
+-- The same as the text of JSON, null for null.
+create or replace function daybook.recorded_text_sql(tracked daybook.tracked_table, column_name text, side text, max_bytes int) returns text
+language sql stable
+as $$
+  select format('to_json(%s)::text', daybook.recorded_sql(c.type, c.masked, daybook.masked_paths(tracked, c.name), format('%s.%I', side, c.name), max_bytes))
+  from daybook.tracked_columns(tracked) c where c.name = column_name
 $$;
 
 -- What one value may take, so that two of each column, with every byte escaped, still fit into one text of PostgreSQL. Null: they are small.
@@ -231,7 +243,7 @@ language plpgsql stable
 as $$
 declare
   max_bytes int := daybook.value_cap(tracked, way);
-  parts text[] := array(select daybook.recorded_sql(c.type, c.masked, format('%s.%I', side, c.name), max_bytes)
+  parts text[] := array(select daybook.recorded_sql(c.type, c.masked, daybook.masked_paths(tracked, c.name), format('%s.%I', side, c.name), max_bytes)
     from daybook.tracked_columns(tracked) c where c.recorded);
 begin
   if cardinality(parts) <= 90 then
@@ -300,7 +312,6 @@ declare
   moment timestamptz;
   first_id bigint;
   nested_loops text;
-  compiled_plans text;
 begin
   if tg_op = 'TRUNCATE' then
     perform daybook.capture_truncate(%1$s, tg_relid);
@@ -323,11 +334,10 @@ begin
   end if;
   moment := clock_timestamp();
   nested_loops := current_setting('enable_nestloop');
-  compiled_plans := current_setting('jit');
-  perform set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true);
+  perform set_config('enable_nestloop', 'off', true);
   case tg_op%4$s
   end case;
-  perform set_config('enable_nestloop', nested_loops, true), set_config('jit', compiled_plans, true);
+  perform set_config('enable_nestloop', nested_loops, true);
   return null;
 end $body$, tracked_id, case when daybook.follows_tables() then '' else daybook.out_of_step_sql(tracked) end, one, many));
 
@@ -565,7 +575,8 @@ as $$
 $$;
 
 -- The settings that a capture function pins, so that the same value gives the same text whatever the session's are. Each costs every
--- statement a little: only those that the table's types ask for.
+-- statement a little: only those that the table's types ask for. A plan for many rows would be compiled to machine code, for a third of a
+-- second, and then for one row too.
 create or replace function daybook.settings_sql(tracked daybook.tracked_table) returns text
 language sql stable
 as $$
@@ -580,7 +591,7 @@ as $$
       bool_or(name = 'timestamptz') as zoned, bool_or(name in ('float4', 'float8')) as floating
     from types
   )
-  select concat_ws(' ', 'set search_path = pg_catalog, pg_temp',
+  select concat_ws(' ', 'set search_path = pg_catalog, pg_temp set jit = off',
     case when others or zoned then 'set "TimeZone" = ''UTC''' end,
     case when others or floating then 'set extra_float_digits = 1' end,
     case when others then 'set "DateStyle" = ''ISO, YMD'' set "IntervalStyle" = ''iso_8601'' set bytea_output = ''hex'' set lc_monetary = ''C''

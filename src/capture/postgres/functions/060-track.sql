@@ -74,11 +74,20 @@ begin
   select string_agg(distinct quote_ident(c), ', ') into unknown
   from unnest(label_columns || coalesce(include_columns, '{}') || exclude_columns || mask_columns || unmask_columns || permission_columns
     || array_remove(array[permission_to, permission_grants, link_from, link_to], null)) c
-  where not exists (select from pg_attribute a where a.attrelid = relation and a.attname = c and a.attnum > 0 and not a.attisdropped);
+  where not exists (select from pg_attribute a where a.attrelid = relation and a.attnum > 0 and not a.attisdropped
+    and (a.attname = c or (c = any (mask_columns) and a.attname = (daybook.path_keys(c))[1])));
   if unknown is not null then
     raise exception using errcode = 'YD002', message = format('%s has no column %s.', relation, unknown),
       hint = 'Its columns are ' || (select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
         where attrelid = relation and attnum > 0 and not attisdropped) || '.';
+  end if;
+  select string_agg(m.mask, ', ') into unknown
+  from unnest(mask_columns) m (mask) join pg_attribute a on a.attrelid = relation and a.attname = (daybook.path_keys(m.mask))[1] and a.attnum > 0
+  where coalesce((daybook.base_type(a.atttypid)).built_in, '') not in ('json', 'jsonb')
+    and not exists (select from pg_attribute c where c.attrelid = relation and c.attname = m.mask and not c.attisdropped);
+  if unknown is not null then
+    raise exception using errcode = 'YD003', message = format('%s: there is no path %s to mask, for the column holds no JSON.', relation, unknown),
+      hint = 'Paths lead into columns of the types json and jsonb. Mask the column as a whole.';
   end if;
   if include_columns is not null and exclude_columns <> '{}' then
     raise exception using errcode = 'YD003', message = format('%s: include and exclude were both given.', relation),

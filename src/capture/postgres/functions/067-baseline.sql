@@ -153,8 +153,7 @@ begin
   for col in select * from daybook.tracked_columns(tracked) c where c.recorded loop
     changes := changes || format('%L, coalesce(%s, ''null'')',
       case when changes = '{}' then '{' else '],' end || to_json(col.name)::text || ':[null,',
-      case when col.masked then format('case when num_nulls(n.%I) = 0 then ''{"$daybook":"masked"}'' end', col.name)
-        else daybook.value_sql(col.type, format('n.%I', col.name), max_bytes) end);
+      daybook.recorded_text_sql(tracked, col.name, 'n', max_bytes));
   end loop;
   if tracked.link_kind is not null then
     from_table := daybook.referenced_table(tracked.relation, tracked.link_from);

@@ -267,8 +267,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   tracked daybook.tracked_table := (select t from daybook.tracked_table t where t.id = tracked_id);
-  columns text := (select string_agg(case when c.masked then format('case when num_nulls(n.%I) = 0 then ''{"$daybook":"masked"}'' end', c.name)
-      else daybook.value_sql(a.atttypid, format('n.%I', c.name), max_bytes) end, ', ' order by a.attnum)
+  columns text := (select string_agg(daybook.recorded_text_sql(tracked, c.name, 'n', max_bytes), ', ' order by a.attnum)
     from daybook.compared_columns(tracked_id) c
     join pg_attribute a on a.attrelid = tracked.relation and a.attname = c.name and a.attnum > 0);
   size numeric := daybook.rows_about(tracked.relation);
