@@ -311,7 +311,7 @@ describe('large values', () => {
     await log.run('delete from heavy')
     const entries = (
       await log.run(
-        "select action, octet_length(changes::text) as bytes from daybook.entries where model = 'Heavy' and changes is not null order by id",
+        "select action, octet_length(changes::text) as bytes from daybook.entries where model = 'Heavy' and action in ('create', 'update', 'delete') order by id",
       )
     ).rows
     expect(entries.map(({ action }) => action)).toEqual(['create', 'delete'])

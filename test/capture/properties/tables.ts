@@ -19,6 +19,7 @@ export interface Table {
   readonly label: readonly string[]
   /** Whether two rows may have one key, or are told of in another order, within a statement: its key is deferrable, or it refers to itself. */
   readonly keysMeet: boolean
+  readonly partitioned: boolean
   /** Makes it in a schema, with all that belongs to it. */
   sql(schema: string): string
 }
@@ -188,6 +189,7 @@ export function anyTable(kinds: readonly Kind[], version: number): fc.Arbitrary<
           return {
             name: shape.name,
             keysMeet: hangs !== null || shape.deferrable,
+            partitioned: partitionable,
             columns,
             key,
             label: shape.labelled
