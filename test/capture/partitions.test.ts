@@ -119,6 +119,36 @@ describe('partitions', () => {
     ])
   })
 
+  it('B5 B11 MERGE through the root that inserts one row and changes another tells them apart', async () => {
+    await log.table(
+      `create table merged (a int primary key, v text) partition by hash (a);
+      create table merged_0 partition of merged for values with (modulus 1, remainder 0)`,
+      'merged',
+    )
+    await log.run("insert into merged values (1, 'one')")
+    await log.entries()
+    await log.run(`merge into merged t using (values (9, 'nine'), (1, 'changed')) s (a, v) on t.a = s.a
+      when matched then update set v = s.v when not matched then insert values (s.a, s.v)`)
+    const entries = await log.entries()
+    expect(entries.map(({ action, changes }) => [action, changes]).sort()).toEqual([
+      ['create', { a: [null, 9], v: [null, 'nine'] }],
+      ['update', { v: ['one', 'changed'] }],
+    ])
+  })
+
+  it('B11 B15 stored generated columns are recorded through the root, whatever the order of the columns', async () => {
+    await log.run(`create table made (gone int, id int, v int, twice int generated always as (v * 2) stored) partition by list (id);
+      alter table made drop column gone;
+      create table made_1 partition of made for values in (1)`)
+    await track(log.database, 'made')
+    await log.run('create table made_2 partition of made for values in (2); insert into made values (1, 3), (2, 4)')
+    expect((await log.entries()).map(({ changes }) => changes.twice)).toEqual([
+      [null, 6],
+      [null, 8],
+    ])
+    await untrack(log.database, 'made')
+  })
+
   it('B11 a partition that is made or attached later is captured without a step by hand', async () => {
     await log.run(
       "create table measurement_2025 partition of measurement for values from ('2025-01-01') to ('2026-01-01')",

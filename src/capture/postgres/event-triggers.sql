@@ -88,6 +88,9 @@ begin
       execute format('create or replace trigger daybook_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function daybook.%I()', partition.relation, capture);
       execute format('create or replace trigger daybook_delete after delete on %s referencing old table as old_rows for each statement execute function daybook.%I()', partition.relation, capture);
       execute format('create or replace trigger daybook_truncate before truncate on %s for each statement execute function daybook.%I()', partition.relation, capture);
+      if (select relkind from pg_class where oid = partition.relation) = 'r' then
+        execute format('create or replace trigger daybook_routed before insert on %s for each row when (false) execute function daybook.%I()', partition.relation, capture);
+      end if;
     end loop;
   exception when others then
     raise warning 'Daybook could not capture this partition: %', sqlerrm using hint = 'Run daybook sync, or what is written into it directly is not recorded.';

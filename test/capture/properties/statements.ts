@@ -68,7 +68,7 @@ function firstInserts(table: Table): fc.Arbitrary<readonly Statement[]> {
 
 /** All that may be done to a table. `version` is the server's. */
 export function anyStatement(table: Table, version: number): fc.Arbitrary<Statement> {
-  const { columns, key, keysMeet, partitioned } = table
+  const { columns, key, keysMeet } = table
   const writable = writableOf(table)
   const others = writable.filter((column) => !key.includes(column))
   const keyNames = list(key)
@@ -205,8 +205,7 @@ export function anyStatement(table: Table, version: number): fc.Arbitrary<Statem
         })),
       },
       {
-        // PostgreSQL 18 shows the triggers of a partitioned table false rows of a MERGE that both inserts and updates.
-        weight: partitioned ? 0 : 2,
+        weight: 2,
         arbitrary: fc
           .tuple(rows, keeping, where, where, fc.boolean())
           .map(([values, changes, some, gone, bySource]) => ({

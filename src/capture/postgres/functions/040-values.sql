@@ -44,14 +44,15 @@ as $$
     else left(key, 128) || '...sha256:' || encode(sha256(convert_to(key, getdatabaseencoding())), 'hex') end
 $$;
 
--- Whether two JSON texts differ in nothing but white space and the order of keys. False where jsonb can't hold one of them. The
--- lengths tell keys that stand twice, of which jsonb drops one.
+-- Whether two JSON texts differ in nothing but white space and the order of keys. False where jsonb can't hold one of them, and where it
+-- may have dropped something, a key that stands twice: then it is shorter.
 create or replace function daybook.same_json(a text, b text) returns boolean
 language plpgsql immutable
 as $$
 begin
   return coalesce(a::jsonb::text = b::jsonb::text, false)
-    and length(regexp_replace(a, '[[:space:]]', '', 'g')) = length(regexp_replace(b, '[[:space:]]', '', 'g'));
+    and length(regexp_replace(a, '[[:space:]]', '', 'g')) = length(regexp_replace(b, '[[:space:]]', '', 'g'))
+    and length(regexp_replace(a, '[[:space:]]', '', 'g')) <= length(regexp_replace(a::jsonb::text, '[[:space:]]', '', 'g'));
 exception when others then
   return false;
 end $$;
