@@ -270,6 +270,9 @@ describe('the data alone', () => {
     const { rows } = await pool.query('select distinct action from daybook.entries order by 1')
     expect(rows.map(({ action }) => action)).toEqual(['capture.paused', 'capture.resumed', 'capture.tracked'])
     expect((await pool.query('select from customer')).rowCount).toBe(20)
+    await pool.query(
+      'alter table customer add primary key (id); alter table part add primary key (id, day); alter table early.thing add primary key (id)',
+    )
     await expectCapturing(pool, 'paused')
   })
 
