@@ -4,8 +4,10 @@ import { readStatements, type Statement } from '../core/statement.ts'
 export interface Wire {
   readonly stream: { cork?(): void; uncork?(): void }
   readonly parsedStatements: Readonly<Record<string, string | undefined>>
-  parse(message: { readonly text?: string }): void
-  bind(message: { readonly values?: readonly unknown[] }): void
+  /** Of newer versions: the names whose Parse is on its way. */
+  readonly submittedNamedStatements?: Record<string, string | undefined>
+  parse(message: { readonly text?: string; readonly name?: string }): void
+  bind(message: { readonly values?: readonly unknown[]; readonly statement?: string }): void
   execute(message: object): void
   sync(): void
   query(text: string): void
@@ -28,12 +30,15 @@ type Stage = (event: string | symbol, message: { readonly code?: string }) => bo
 /** `batch`: in one batch with the statement. `ahead`: in a batch before it. `around`: in a transaction put around it. */
 type Route = 'none' | 'batch' | 'ahead' | 'around'
 
-const SET_CONTEXT = "select set_config('daybook.context', $1, true)"
+// It gives no row, so that the context isn't sent back.
+const SET_CONTEXT = "select where pg_catalog.set_config('daybook.context', $1, true) is null"
+const SET_CONTEXT_NAME = 'daybook_set_context'
 const INVALID_TRANSACTION_TERMINATION = '2D000'
+const INVALID_SQL_STATEMENT_NAME = '26000'
+const DUPLICATE_PREPARED_STATEMENT = '42P05'
 const REPLIES_OF_A_STATEMENT: ReadonlySet<string | symbol> = new Set([
   'parseComplete',
   'bindComplete',
-  'dataRow',
   'commandComplete',
 ])
 
@@ -50,6 +55,8 @@ export class ContextCarrier {
   #inForce: string | undefined = ''
   /** Whether this transaction ever got a context: without one there is nothing to take back. */
   #touched = false
+  /** Whether the server has SET_CONTEXT by its name. `refused`: behind a pooler that shares out its connections it may be there or not. */
+  #named: 'no' | 'yes' | 'refused' = 'no'
   #stage: Stage | undefined
   #beforeFirstMessage: ((text: string | undefined, simple: boolean) => void) | undefined
 
@@ -112,7 +119,15 @@ export class ContextCarrier {
       query.requiresPreparation = () => true
       const keyword = statements[0]?.keyword
       const mayCommit = this.#status === 'I' && (keyword === 'CALL' || keyword === 'DO')
-      this.#beforeFirstMessage = () => this.#sendInBatch(context, mayCommit ? submit : undefined)
+      this.#beforeFirstMessage = () => {
+        // Inside a transaction a name that is not there would be the end of it.
+        if (this.#status === 'I' && !mayCommit && this.#named !== 'refused') {
+          this.#sendByName(context, () => {
+            delete this.#wire.submittedNamedStatements?.[String(query.name)]
+            submit()
+          })
+        } else this.#sendInBatch(context, mayCommit ? submit : undefined)
+      }
       return submit()
     }
     if (route === 'ahead') this.#sendAhead(context, submit)
@@ -190,6 +205,37 @@ export class ContextCarrier {
         this.#stage = resubmit && this.#resubmitting(resubmit)
       }
       return REPLIES_OF_A_STATEMENT.has(event)
+    }
+  }
+
+  /** As in the batch, but the server parses and plans it once a connection: about 17 µs of its time. */
+  #sendByName(context: string, resubmit: () => unknown): void {
+    if (this.#named === 'no') this.#send.parse({ text: SET_CONTEXT, name: SET_CONTEXT_NAME })
+    this.#send.bind({ values: [context], statement: SET_CONTEXT_NAME })
+    this.#send.execute({})
+    this.#stage = (event, { code }) => {
+      if (event === 'errorMessage') {
+        const refused = code === INVALID_SQL_STATEMENT_NAME || code === DUPLICATE_PREPARED_STATEMENT
+        this.#stage = refused ? this.#sendingAgain(context, resubmit) : undefined
+        return refused
+      }
+      if (event === 'commandComplete') {
+        this.#named = 'yes'
+        this.#noteSent(context)
+        this.#stage = undefined
+      }
+      return REPLIES_OF_A_STATEMENT.has(event)
+    }
+  }
+
+  /** The server has passed over the whole batch: nothing of it was done. */
+  #sendingAgain(context: string, resubmit: () => unknown): Stage {
+    this.#named = 'refused'
+    return (event) => {
+      if (event !== 'readyForQuery') return false
+      this.#beforeFirstMessage = () => this.#sendInBatch(context)
+      resubmit()
+      return true
     }
   }
 

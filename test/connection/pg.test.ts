@@ -167,9 +167,45 @@ describe('what goes over the wire', () => {
     client.release()
     await within(run)
     expect(seen.replies.split('Z').length - 1).toBe(1)
-    // Parse, Bind and the row of the context, and then the statement's own.
-    expect(seen.replies).toMatch(/^12DC1?2.*CZ$/)
+    // Bind and Execute of the context, its Parse only once a connection, and then the statement's own.
+    expect(seen.replies).toMatch(/^1?2C1?2.*CZ$/)
+    await within(() => pool.query('select 1'))
+    expect(seen.replies).toMatch(/Z2C12TDCZ$/)
   })
+
+  test.each([
+    ['forgotten', 'deallocate all'],
+    ['somebody else’s', 'prepare daybook_set_context as select 1'],
+  ])(
+    'B31 B33 a prepared context that is %s costs one more round trip, once, and nothing else',
+    async (_title, command) => {
+      const own = createPool({ connectionString: testDatabase.url, max: 1 })
+      try {
+        if (command.startsWith('deallocate')) await within(() => own.query('select 1'))
+        await own.query(command)
+        const client = await own.connect()
+        const seen = listen(client)
+        client.release()
+        const { rows } = await within(() =>
+          own.query({
+            name: 'insert',
+            text: "insert into t values ($1) returning current_setting('daybook.context') as context",
+            values: [40],
+          }),
+        )
+        expect(JSON.parse(rows[0].context)).toHaveProperty('request_id')
+        expect(seen.replies).toBe('EZ12C12TDCZ')
+        const before = seen.replies.length
+        await within(() => own.query('select 1'))
+        expect(seen.replies.slice(before)).toBe('12C12TDCZ')
+        expect(own.unattributed).toBe(0)
+        expect((await own.query('select count(*)::int as n from t where id = 40')).rows).toEqual([{ n: 1 }])
+        await own.query('delete from t where id = 40')
+      } finally {
+        await own.end()
+      }
+    },
+  )
 
   test('in a transaction the context is sent once, with the first statement that writes', async () => {
     const client = await checkOut()
