@@ -11,10 +11,10 @@ numbered as materialized (
 )
 insert into daybook.entry (id, recorded_at, statement_id, ip_address, action, outcome, actor_type, actor_id, model, object_id,
   object_label, related_model, related_id, related_label, changes, changed_fields, transaction_id, table_name, actor_label, request_id,
-  database_user, context)
+  database_user, context, database_address, database_application, database_role)
 select n.id, g.recorded_at, f.id, g.ip_address, g.action, g.outcome, g.actor_type, g.actor_id, g.model, g.object_id,
   g.object_label, g.related_model, g.related_id, g.related_label, g.changes, g.changed_fields, g.transaction_id, g.table_name,
-  g.actor_label, g.request_id, g.database_user, g.context
+  g.actor_label, g.request_id, g.database_user, g.context, null, null, null
 from given g
 join numbered n on n.place = g.place
 left join numbered f on f.place = g.first and g.first <> g.place

@@ -42,8 +42,15 @@ select
     when e.changes like '[%' then array(select (select p.value #>> '{}' from json_array_elements(v.value) p (value) limit 1) from json_array_elements(e.changes::json) with ordinality v (value, place) order by v.place)
     else '{}' end as changed_fields,
   case when e.statement_id is null then e.database_user else s.database_user end as database_user,
-  (case when e.statement_id is null then e.context else s.context end)::json as context
+  (case when num_nonnulls(w.database_address, w.database_application, w.database_role) = 0 then w.context
+    else (coalesce(w.context::jsonb, '{}') || jsonb_build_object('database', jsonb_strip_nulls(jsonb_build_object(
+      'address', host(w.database_address), 'application', w.database_application, 'role', w.database_role))))::text end)::json as context
 from daybook.entry e
-left join daybook.entry s on s.id = e.statement_id and s.recorded_at = e.recorded_at;
+left join daybook.entry s on s.id = e.statement_id and s.recorded_at = e.recorded_at
+cross join lateral (select
+  case when e.statement_id is null then e.context else s.context end as context,
+  case when e.statement_id is null then e.database_address else s.database_address end as database_address,
+  case when e.statement_id is null then e.database_application else s.database_application end as database_application,
+  case when e.statement_id is null then e.database_role else s.database_role end as database_role) w;
 
 comment on view daybook.entries is 'The log, one line an entry: a change of one row, or an event. Order by id.';

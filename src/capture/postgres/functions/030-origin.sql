@@ -1,53 +1,59 @@
--- What the database itself sees of the writer, as it stands in an entry's context.
-create or replace function daybook.seen_by_database() returns jsonb
-language sql stable
-as $$
-  select case when inet_client_addr() is null and current_setting('application_name') = '' and current_setting('role') = 'none' then '{}'
-    else jsonb_build_object('database', jsonb_strip_nulls(jsonb_build_object(
-      'address', host(inet_client_addr()),
-      'application', nullif(current_setting('application_name'), ''),
-      'role', nullif(current_setting('role'), 'none')))) end
-$$;
-
--- Who is writing, and from where: the request's context that came with the statement, beside what the database itself sees.
--- It never fails: a context that can't be read gives the actor type 'unknown'. Every write asks for it, so that what is usual is one
--- expression: each further one would have to be set up again in each transaction.
+-- Who is writing, and from where: the request's context that came with the statement. What the database itself sees of the writer are the
+-- defaults of columns of daybook.entry.
+-- It never fails: a context that can't be read gives the actor type 'unknown'. Every write asks for it, so that what is usual is done by few
+-- functions: each has to be looked up, and its right checked, in each statement.
 create or replace function daybook.current_origin() returns daybook.origin
 language plpgsql stable
 as $$
 declare
   sent text := current_setting('daybook.context', true);
-  read text := sent;
   parsed jsonb;
+  known daybook.sent_context;
 begin
   if sent is null or sent = '' then
-    return row('database', session_user, session_user, null, null, null, session_user,
-      nullif(daybook.seen_by_database(), '{}')::text)::daybook.origin;
+    return row('database', session_user, session_user, null, null, null, session_user, null)::daybook.origin;
   end if;
-  loop
-    begin
-      parsed := case when octet_length(sent) <= 32768 then read::jsonb end;
-      return case when jsonb_typeof(parsed) = 'object' then
-        row(
-          case coalesce(jsonb_typeof(parsed -> 'actor'), 'null')
-            when 'null' then 'anonymous'
-            when 'object' then case when coalesce(parsed #>> '{actor,type}', 'user') in ('user', 'service', 'job', 'database', 'anonymous')
-              then coalesce(parsed #>> '{actor,type}', 'user') else 'unknown' end
-            else 'unknown' end,
-          left(parsed #>> '{actor,id}', 256),
-          left(coalesce(parsed #>> '{actor,label}', parsed #>> '{actor,id}'), 256),
-          (parsed ->> 'ip_address')::inet,
-          left(parsed ->> 'request_id', 128),
-          left(parsed ->> 'tenant_id', 128),
-          session_user,
-          nullif((parsed - '{actor,ip_address,request_id,tenant_id,database}'::text[]) || daybook.seen_by_database(), '{}')::text)::daybook.origin
-      else
-        row('unknown', null, null, null, null, null, session_user,
-          (jsonb_build_object('unreadable', jsonb_build_object('bytes', octet_length(sent))) || daybook.seen_by_database())::text)::daybook.origin
-      end;
-    exception when others then
-      -- The address, or else the whole.
-      read := case when parsed is null then 'null' else (parsed || '{"ip_address": null, "ip_address_unreadable": true}')::text end;
-    end;
-  end loop;
+  begin
+    parsed := case when octet_length(sent) <= 32768 then sent::jsonb else 'null' end;
+    known := jsonb_populate_record(null::daybook.sent_context, parsed);
+    return row(
+      case
+        when known.actor is not distinct from null then 'anonymous'
+        when (known.actor).type is null then 'user'
+        when (known.actor).type in ('user', 'service', 'job', 'database', 'anonymous') then (known.actor).type
+        else 'unknown' end,
+      (known.actor).id, coalesce((known.actor).label, (known.actor).id), known.ip_address, known.request_id, known.tenant_id, session_user,
+      nullif((parsed - '{actor,ip_address,request_id,tenant_id,database}'::text[])::text, '{}'))::daybook.origin;
+  exception when others then
+    return daybook.odd_origin(sent, parsed);
+  end;
+end $$;
+
+-- The same of a context that is not as it should be: what can be read of it.
+create or replace function daybook.odd_origin(sent text, parsed jsonb) returns daybook.origin
+language plpgsql stable
+as $$
+declare
+  actor jsonb := parsed -> 'actor';
+  address inet;
+  rest jsonb;
+begin
+  if parsed is null or jsonb_typeof(parsed) <> 'object' then
+    return row('unknown', null, null, null, null, null, session_user,
+      jsonb_build_object('unreadable', jsonb_build_object('bytes', octet_length(sent)))::text)::daybook.origin;
+  end if;
+  rest := parsed - '{actor,ip_address,request_id,tenant_id,database}'::text[];
+  begin
+    address := parsed ->> 'ip_address';
+  exception when others then
+    rest := rest || '{"ip_address_unreadable": true}';
+  end;
+  return row(
+    case
+      when coalesce(jsonb_typeof(actor), 'null') = 'null' then 'anonymous'
+      when jsonb_typeof(actor) = 'object' and coalesce(actor ->> 'type', 'user') in ('user', 'service', 'job', 'database', 'anonymous')
+        then coalesce(actor ->> 'type', 'user')
+      else 'unknown' end,
+    left(actor ->> 'id', 256), left(coalesce(actor ->> 'label', actor ->> 'id'), 256), address,
+    left(parsed ->> 'request_id', 128), left(parsed ->> 'tenant_id', 128), session_user, nullif(rest, '{}')::text)::daybook.origin;
 end $$;

@@ -100,7 +100,21 @@ begin
   end case;
 end $$;
 
--- The same for a value that is known to be small: see size_sql.
+-- The look that tells whether a value of a type is as small as json_sql's first look wants it: at its 'length' or its 'size'; null where
+-- there is none.
+create or replace function daybook.small_look(type oid) returns text
+language plpgsql stable
+as $$
+declare
+  base record := daybook.base_type(type);
+begin
+  return case
+    when base.built_in in ('text', 'varchar', 'bpchar') then 'length'
+    when base.built_in in ('json', 'jsonb') or base.element in ('bool', 'int2', 'int4', 'int8', 'float4', 'float8', 'numeric', 'text', 'varchar',
+      'bpchar', 'uuid', 'date', 'time', 'timestamp', 'timestamptz', 'json', 'jsonb') then 'size' end;
+end $$;
+
+-- The same for a value that is known to be small: see one_small_sql and row_values_sql.
 create or replace function daybook.plain_sql(type oid, ref text) returns text
 language plpgsql stable
 as $$

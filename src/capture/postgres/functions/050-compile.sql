@@ -236,23 +236,43 @@ as $$
   select case when way <> 'one' then least(1048576, 80000000 / greatest(count(*), 1))::int end from daybook.tracked_columns(tracked) c where c.recorded
 $$;
 
--- SQL that gives all recorded values of a row as the text of a JSON array. A function takes a hundred arguments at most, so that many
--- values are joined from several.
+-- SQL that gives all recorded values of a row as the text of a JSON array. Most rows are small in all their values: one look at them, and
+-- they are written as they come.
 create or replace function daybook.row_values_sql(tracked daybook.tracked_table, side text, way text) returns text
 language plpgsql stable
 as $$
 declare
   max_bytes int := daybook.value_cap(tracked, way);
-  parts text[] := array(select daybook.recorded_sql(c.type, c.masked, daybook.masked_paths(tracked, c.name), format('%s.%I', side, c.name), max_bytes)
-    from daybook.tracked_columns(tracked) c where c.recorded);
+  capped text[];
+  small text[];
+  looks text;
 begin
-  if cardinality(parts) <= 90 then
-    return format('json_build_array(%s)::text', array_to_string(parts, ', '));
+  select array_agg(daybook.recorded_sql(v.type, v.masked, v.paths, v.ref, max_bytes)),
+      array_agg(daybook.recorded_sql(v.type, v.masked, v.paths, v.ref, case when v.look is null then max_bytes end)),
+      concat_ws(' and ',
+        '(greatest(' || string_agg(format('octet_length(%s)', v.ref), ', ') filter (where v.look = 'length') || format(') <= %s) is not false', max_bytes),
+        '(greatest(' || string_agg(format('pg_column_size(%s)', v.ref), ', ') filter (where v.look = 'size') || ') <= 100) is not false')
+    into capped, small, looks
+    from (
+      select c.type, c.masked, p.paths, format('%s.%I', side, c.name) as ref,
+        case when not c.masked and p.paths is null then daybook.small_look(c.type) end as look
+      from daybook.tracked_columns(tracked) c cross join lateral (select daybook.masked_paths(tracked, c.name) as paths) p
+      where c.recorded) v;
+  if max_bytes is null or looks = '' then
+    return daybook.json_array_sql(capped);
   end if;
-  return '''['' || ' || daybook.concat_sql(array(
-    select format('substr(left(json_build_array(%s)::text, -1), 2)', array_to_string(parts[first : first + 89], ', '))
-    from generate_series(1, cardinality(parts), 90) first), ', ') || ' || '']''';
+  return format('case when %s then %s else %s end', looks, daybook.json_array_sql(small), daybook.json_array_sql(capped));
 end $$;
+
+-- A function takes a hundred arguments at most, so that an array of many values is joined from several.
+create or replace function daybook.json_array_sql(parts text[]) returns text
+language sql immutable
+as $$
+  select case when cardinality(parts) <= 90 then format('json_build_array(%s)::text', array_to_string(parts, ', '))
+    else '''['' || ' || daybook.concat_sql(array(
+      select format('substr(left(json_build_array(%s)::text, -1), 2)', array_to_string(parts[first : first + 89], ', '))
+      from generate_series(1, cardinality(parts), 90) first), ', ') || ' || '']''' end
+$$;
 
 -- SQL that tells whether a statement changed one row whose values are small: so small that none of them can be over the cap, and that
 -- their texts together fit into one. A dense value of a few bytes can be a long text, 12 bytes a number of 131,072 digits.
@@ -266,7 +286,7 @@ as $$
     where c.recorded and not c.masked
   )
   select concat_ws(' and ',
-    format('(select count(*) from (select from %s limit 2) r) = 1', case operation when 'INSERT' then 'new_rows' else 'old_rows' end),
+    format('not exists (select from %s offset 1)', case operation when 'INSERT' then 'new_rows' else 'old_rows' end),
     '(greatest(' || string_agg(format('pg_column_size(%s)', ref), ', ') filter (where kind = 'text') || ') <= 4000) is not false',
     '(greatest(' || string_agg(format('pg_column_size(%s)', ref), ', ') filter (where kind = 'dense')
       || format(') <= %s) is not false', least(2000, 30000 / greatest(count(*) filter (where kind = 'dense'), 1))),
@@ -499,6 +519,15 @@ as $$
   from unnest(tracked.label_columns) with ordinality as l (name, place) join daybook.tracked_columns(tracked) c on c.name = l.name
 $$;
 
+-- What the database sees of the writer, as the defaults of the columns have it.
+create or replace function daybook.defaults_sql() returns text[]
+language sql stable
+as $$
+  select array_agg(pg_get_expr(d.adbin, d.adrelid) order by a.attname)
+  from pg_attrdef d join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+  where d.adrelid = 'daybook.entry'::regclass and a.attname in ('database_address', 'database_application', 'database_role')
+$$;
+
 -- The INSERT of the entries of one kind of change, in one of the ways of capture_statements. The first entry of many carries what they
 -- share: `all_fields` too, where they list the values of these fields. `condition` picks rows of the source; where `changes` is null there
 -- is no entry.
@@ -513,7 +542,8 @@ declare
     else '{origin.actor_type,origin.actor_id,origin.actor_label,origin.ip_address,origin.request_id,origin.tenant_id,origin.database_user,origin.context}' end;
   moment text := case way when 'many' then 'moment' when 'dynamic' then '$9' else 'clock_timestamp()' end;
   first_id text := case way when 'many' then 'first_id' else '$10' end;
-  shared text[] := array[coalesce(all_fields, 'null::text[]'), 'pg_current_xact_id()', quote_literal(tracked.relation), origin[3], origin[5], origin[7], origin[8]];
+  shared text[] := array[coalesce(all_fields, 'null::text[]'), 'pg_current_xact_id()', quote_literal(tracked.relation), origin[3], origin[5], origin[7], origin[8]]
+    || case when many then daybook.defaults_sql() end;
   rows text := concat('select ', concat_ws(', ', key, previous_key || '::text', label, related, changes), ' from ' || source, ' where ' || condition);
 begin
   if all_fields is null or way = 'one' then
@@ -530,11 +560,12 @@ begin
   return format($insert$
       insert into daybook.entry (id, recorded_at, statement_id, action, actor_type, actor_id, ip_address, tenant_id, model,
         object_id, previous_object_id, object_label, related_model, related_id, related_label, changes,
-        changed_fields, transaction_id, table_name, actor_label, request_id, database_user, context)
+        changed_fields, transaction_id, table_name, actor_label, request_id, database_user, context%s)
       select %s, %s, %s, %L, %s, %s, %s, %s, %L,
         r.object_id, r.previous_object_id, r.object_label, %L::text, r.related_id, r.related_label, r.changes,
         %s
       from %s;$insert$,
+    case when many then ', database_address, database_application, database_role' end,
     case when many then format('case when r.place = 1 then %s else nextval(''daybook.entry_id'') end', first_id) else 'nextval(''daybook.entry_id'')' end,
     moment,
     case when many then format('case when r.place > 1 then %s end', first_id) else 'null' end,

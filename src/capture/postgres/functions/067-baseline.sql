@@ -172,14 +172,15 @@ begin
     )
     insert into daybook.entry (id, recorded_at, statement_id, action, actor_type, actor_id, ip_address, tenant_id, model,
       object_id, object_label, related_model, related_id, related_label, changes, changed_fields,
-      transaction_id, table_name, actor_label, request_id, database_user, context)
+      transaction_id, table_name, actor_label, request_id, database_user, context, database_address, database_application, database_role)
     select case when r.place = 1 then $3 else nextval('daybook.entry_id') end, $4, case when r.place > 1 then $3 end, 'baseline', $5, $6, $7, $8, %2$L,
       r.object_id, r.object_label, %3$L::text, r.related_id, r.related_label, r.changes, case when r.place = 1 then %4$L::text[] end,
       case when r.place = 1 then pg_current_xact_id() end, case when r.place = 1 then %5$L end, case when r.place = 1 then $9 end,
-      case when r.place = 1 then $10 end, case when r.place = 1 then $11 end, case when r.place = 1 then $12 end
+      case when r.place = 1 then $10 end, case when r.place = 1 then $11 end, case when r.place = 1 then $12 end, %14$s
     from (select row_number() over (order by %6$s) as place, %7$s as object_id, %8$s as object_label, %9$s as related_id, %10$s as related_label, %11$s as changes
       from n %12$s where not %13$s) r$insert$,
     source, model, related_model, recorded_names, tracked.relation,
     (select string_agg(format('n.%I', c.name), ', ' order by c.place) from daybook.key_columns(tracked) c),
-    object, label, related, related_label, daybook.concat_sql(changes || quote_literal(']}'), ''), labels, daybook.baseline_known_sql(tracked, 'n'));
+    object, label, related, related_label, daybook.concat_sql(changes || quote_literal(']}'), ''), labels, daybook.baseline_known_sql(tracked, 'n'),
+    (select string_agg(format('case when r.place = 1 then %s end', d), ', ') from unnest(daybook.defaults_sql()) d));
 end $$;

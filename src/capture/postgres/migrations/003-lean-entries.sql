@@ -11,7 +11,30 @@ create type daybook.origin as (
   context       text                                -- JSON
 );
 
-revoke usage on type daybook.origin from public;
+-- The parts of a context that have columns of their own. What is longer than it may be is no such value.
+create type daybook.sent_actor as (
+  type  text,
+  id    varchar(256),
+  label varchar(256)
+);
+create type daybook.sent_context as (
+  actor      daybook.sent_actor,
+  ip_address inet,
+  request_id varchar(128),
+  tenant_id  varchar(128)
+);
+
+revoke usage on type daybook.origin, daybook.sent_actor, daybook.sent_context from public;
+
+-- What the database itself sees of the writer, once a statement.
+alter table daybook.entry
+  add column database_address     inet,
+  add column database_application text,
+  add column database_role        text;
+alter table daybook.entry
+  alter column database_address     set default inet_client_addr(),
+  alter column database_application set default nullif(current_setting('application_name'), ''),
+  alter column database_role        set default nullif(current_setting('role'), 'none');
 
 -- Of a request's name only a number is kept in order; transactions follow each other, so that the first and last of some pages are enough.
 drop index daybook.entry_request;
