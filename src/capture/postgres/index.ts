@@ -26,3 +26,4 @@ export {
   trackSql,
   untrack,
 } from './track.ts'
+export { verifyWiring, type Wiring, type WiringOptions } from './wiring.ts'
