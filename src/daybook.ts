@@ -1,8 +1,10 @@
 import { captureError } from './capture/postgres/capture-error.ts'
 import { ensureMonths } from './capture/postgres/install.ts'
 import { recordEvent, type StatementRunner } from './capture/postgres/record.ts'
+import { unattributedOf, verifyWiring, type Wiring, type WiringOptions } from './capture/postgres/wiring.ts'
 import type { Database } from './connection/database.ts'
 import { fromPgPool, type PgPool } from './connection/pg.ts'
+import type { RunSql } from './connection/run-sql.ts'
 import { createSpareConnection } from './connection/spare-connection.ts'
 import type { Authorize } from './core/authorize.ts'
 import { checkConfig } from './core/config.ts'
@@ -85,6 +87,15 @@ export interface Daybook {
   recordLoginFailure(attempt: LoginFailure): Promise<void>
   /** Records that a person's password was changed: by the actor of the current context or, where there is none, by themselves. */
   recordPasswordChange(person: Actor): Promise<void>
+  /**
+   * Tries on the live application whether the context reaches the log: through the pool, or through the ORM, given as a function that runs
+   * SQL through it. Tells also whether the role could rewrite the log, whether the tracked tables are captured, and how many statements
+   * of this process had to go without their context. Call it at the start or in a health check; no entry is left.
+   *
+   * What is wrong is a finding, as those of `daybook doctor`; it throws only where it could not look.
+   * @throws DaybookError `not_installed`, `invalid_option`, `database_unreachable`. What `run` throws comes as it is.
+   */
+  verifyWiring(run?: RunSql, options?: WiringOptions): Promise<Wiring>
   /** The model that sign-ins are entries of. */
   readonly userModel: string
   /** Reads the log: lists, timelines, counts. */
@@ -166,6 +177,8 @@ export function createDaybook(options: DaybookOptions): Daybook {
       const by = current && current.type !== 'anonymous' ? current : personOf(person)
       await recordAs(by, { action: 'password_changed', object: personAsObject(userModel, person) })
     },
+    verifyWiring: (run = (sql) => database.query(sql), options = {}) =>
+      verifyWiring(run, { sentWithout: unattributedOf(pool), ...options }),
     store,
     async handler(request, mount) {
       if (dashboard) return dashboard(request, mount)

@@ -1,3 +1,6 @@
+export type { Finding } from './capture/postgres/finding.ts'
+export type { Wiring, WiringOptions } from './capture/postgres/wiring.ts'
+export type { RunSql } from './connection/run-sql.ts'
 export type { Authorization, Authorize, Viewer } from './core/authorize.ts'
 export { type DaybookConfig, defineConfig } from './core/config.ts'
 export type { Actor, ActorType, Context, RequestActor } from './core/context.ts'

@@ -7,6 +7,8 @@ import { type Finding, type FindingCode, inOrderOfImportance, toFinding } from '
 export interface WiringOptions {
   /** How many statements are sent at once, to see whether they mix; more than the pool has connections. Default 20. */
   readonly atOnce?: number
+  /** How many statements had to go without the context that was there: `unattributed` of the pool. Default: that of Daybook's own pool. */
+  readonly sentWithout?: number
 }
 
 /** What {@link verifyWiring} found. */
@@ -49,7 +51,8 @@ interface Seen {
  * @throws DaybookError `invalid_option` where `run` does not give the rows of its statement; `not_installed`. What `run` throws comes as
  * it is.
  */
-export async function verifyWiring(run: RunSql, { atOnce = AT_ONCE }: WiringOptions = {}): Promise<Wiring> {
+export async function verifyWiring(run: RunSql, options: WiringOptions = {}): Promise<Wiring> {
+  const { atOnce = AT_ONCE, sentWithout = 0 } = options
   if (typeof run !== 'function') throw noFunction()
   if (!(Number.isSafeInteger(atOnce) && atOnce > 0)) {
     throw new DaybookError('invalid_option', `verifyWiring: atOnce must be a number of statements, not ${atOnce}.`)
@@ -64,11 +67,18 @@ export async function verifyWiring(run: RunSql, { atOnce = AT_ONCE }: WiringOpti
   const findings = allowed
     ? [...(await tryContexts(run, role, atOnce)), ...(await askForTheRest(run))]
     : [toFinding('role_may_not_ask', { role })]
+  if (sentWithout > 0) findings.push(toFinding('sent_without_context', { count: sentWithout }))
   return {
     healthy: findings.every(({ severity }) => severity !== 'error'),
     role,
     findings: inOrderOfImportance(findings),
   }
+}
+
+/** How many statements of a pool had to go without the context that was there; none where the pool does not count them. */
+export function unattributedOf(pool: object): number {
+  const count = (pool as { readonly unattributed?: unknown }).unattributed
+  return typeof count === 'number' ? count : 0
 }
 
 async function tryContexts(run: RunSql, role: string, atOnce: number): Promise<Finding[]> {
