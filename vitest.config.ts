@@ -7,7 +7,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^daybook$/, replacement: `${src}index.ts` },
-      { find: /^daybook\/(capture\/postgres|store|export|dashboard)$/, replacement: `${src}$1/index.ts` },
+      { find: /^daybook\/(capture\/postgres|store|export|dashboard|testing)$/, replacement: `${src}$1/index.ts` },
       { find: /^daybook\/(.+)$/, replacement: `${src}$1.ts` },
     ],
   },
