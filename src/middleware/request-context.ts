@@ -1,5 +1,5 @@
 import { type ClientAddressOptions, createClientAddress } from '../core/client-address.ts'
-import type { Actor, OpenContext } from '../core/context.ts'
+import type { Actor, Context, OpenContext } from '../core/context.ts'
 import { DaybookError } from '../core/errors.ts'
 import { requestId } from '../core/request-id.ts'
 import type { Daybook } from '../daybook.ts'
@@ -11,6 +11,9 @@ export interface RequestActor extends Actor {
   readonly onBehalfOf?: Actor
 }
 
+/** The application's answer to who makes a request; nothing for somebody who is not known. */
+export type Identified = Awaitable<RequestActor | undefined | null>
+
 /** What the middleware of every framework takes; `Request` is the framework's own. */
 export interface RequestContextOptions<Request> extends ClientAddressOptions {
   /** The header in which something in front of the application sends the request's id. Default: none, so that each request is given a new id. */
@@ -18,7 +21,7 @@ export interface RequestContextOptions<Request> extends ClientAddressOptions {
   /** The header of the response that tells the request's id, or `false` for none. Default `x-request-id`. */
   readonly requestIdResponseHeader?: string | false
   /** Who makes the request. Without an answer the actor is anonymous until `daybook.setActor()` names one. */
-  readonly actor?: (request: Request) => Awaitable<RequestActor | undefined | null>
+  readonly actor?: (request: Request) => Identified
   /** Whose data the request is about. */
   readonly tenantId?: (request: Request) => Awaitable<string | undefined | null>
 }
@@ -80,14 +83,16 @@ export function createRequestContext<Request>(
       async identify() {
         if (!actor && !tenantId) return
         const [person, tenant] = await context.run(() => Promise.all([actor?.(request), tenantId?.(request)]))
-        if (person) {
-          const { onBehalfOf, ...self } = person
-          context.add({ actor: self, ...(onBehalfOf && { onBehalfOf }) })
-        }
+        if (person) context.add(identified(person))
         if (tenant) context.add({ tenantId: tenant })
       },
     }
   }
+}
+
+/** A person as a part of the context. */
+export function identified({ onBehalfOf, ...actor }: RequestActor): Context {
+  return { actor, ...(onBehalfOf && { onBehalfOf }) }
 }
 
 function headerName(caller: string, option: string, name: string | false | undefined): string | undefined {
