@@ -30,7 +30,7 @@ export interface Subject {
 /** What a library is wired to: `pg` with Daybook's classes in it, or as it is, for the comparison. */
 export interface Wiring {
   readonly pg: typeof pg
-  readonly options: { readonly connectionString: string; readonly max: number }
+  readonly options: pg.PoolConfig & { readonly connectionString: string; readonly max: number }
 }
 
 export type OpenSubject = (wiring: Wiring) => Subject | Promise<Subject>

@@ -24,10 +24,12 @@ export async function tap(serverUrl: string): Promise<WireTap> {
   const sockets = new Set<Socket>()
   const door = createServer((socket) => {
     const upstream = connect(Number(server.port), server.hostname)
-    const count = messageReader((type) => {
-      if (ENDS_ROUND_TRIP.has(type)) roundTrips += 1
-    })
-    socket.on('data', count)
+    socket.on(
+      'data',
+      countRoundTrips(() => {
+        roundTrips += 1
+      }),
+    )
     socket.pipe(upstream).pipe(socket)
     for (const end of [socket, upstream]) {
       sockets.add(end)
@@ -55,15 +57,18 @@ export async function tap(serverUrl: string): Promise<WireTap> {
   }
 }
 
-/** Cuts what a client sends into its messages: a byte for the type but in the first one, four for the length. */
-function messageReader(onMessage: (type: number) => void): (chunk: Buffer) => void {
+/**
+ * Takes what a client sends as it comes, and tells of each message that is answered by ReadyForQuery. A message has a byte for its type, but
+ * for the first one, and four for its length.
+ */
+export function countRoundTrips(onRoundTrip: () => void): (chunk: Buffer) => void {
   let pending: Buffer = Buffer.from([STARTUP])
   return (chunk) => {
     pending = Buffer.concat([pending, chunk])
     while (pending.length >= 5) {
       const length = 1 + pending.readInt32BE(1)
       if (pending.length < length) return
-      onMessage(pending[0] as number)
+      if (ENDS_ROUND_TRIP.has(pending[0] as number)) onRoundTrip()
       pending = pending.subarray(length)
     }
   }
