@@ -49,12 +49,14 @@ as $$
   select 'nothing_tracked', null, null, null where not exists (select from daybook.tracked_table)
 $$;
 
--- The roles that sign in and were let record events.
+-- The roles that sign in here and were let record events.
 create or replace function daybook.application_roles() returns setof text
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select r.rolname::text from pg_roles r where r.rolcanlogin and daybook.is_granted(r.oid, 'daybook_writer') order by 1
+  select r.rolname::text from pg_roles r
+  where r.rolcanlogin and has_database_privilege(r.oid, current_database(), 'connect') and daybook.is_granted(r.oid, 'daybook_writer')
+  order by 1
 $$;
 
 -- What the application's roles wrote to tracked tables since a moment, by table and program, and how much of it came without a context:
