@@ -9,11 +9,14 @@ const folder = fileURLToPath(new URL('./test/contract/auth/', import.meta.url))
 /** Gives the tests, and Daybook, one version of a library for its name: `better-auth/api` is `better-auth-1.4/api`. */
 function useVersion(library: string, version: string): Plugin {
   const name = new RegExp(`^${library}(?=/|$)`)
+  // Until Better Auth 1.5 the migrations stood among the rest.
+  const path = (source: string) => (version === '1.4' ? source.replace('/db/migration', '/db') : source)
   return {
     name: 'use-version',
     enforce: 'pre',
     resolveId(source) {
-      if (name.test(source)) return this.resolve(source.replace(name, `${library}-${version}`), `${folder}suite.ts`)
+      if (name.test(source))
+        return this.resolve(path(source).replace(name, `${library}-${version}`), `${folder}suite.ts`)
     },
   }
 }
@@ -39,6 +42,7 @@ function project(library: string, version: string) {
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    silent: 'passed-only',
     projects: [
       project('better-auth', '1.4'),
       project('better-auth', '1.5'),

@@ -17,7 +17,7 @@ export interface Actor {
 
 /** Who makes a request; while somebody acts as another person, `onBehalfOf` is that person. */
 export interface RequestActor extends Actor {
-  readonly onBehalfOf?: Actor | undefined
+  readonly onBehalfOf?: Actor
 }
 
 /** Who is acting, from where, and whatever the application adds. Every part may be left out. */
