@@ -68,10 +68,8 @@ set search_path = pg_catalog, pg_temp
 as $$
   select e.database_user, e.table_name, e.context::json #>> '{database,application}', count(*)::int,
     (count(*) filter (where e.actor_type = 'database' and e.actor_id = e.database_user))::int
-  from (
-    select n.* from daybook.entry n
-    where n.statement_id is null and n.recorded_at >= since
-    order by n.id desc limit at_most) e
-  where e.table_name is not null and e.action !~ '^capture[.]' and e.database_user in (select daybook.application_roles())
+  -- The newest first and their times then: by time alone, a whole month would be gone through where nothing is that new.
+  from (select n.* from daybook.entry n where n.statement_id is null order by n.id desc limit at_most) e
+  where e.recorded_at >= since and e.table_name is not null and e.action !~ '^capture[.]' and e.database_user in (select daybook.application_roles())
   group by 1, 2, 3
 $$;
