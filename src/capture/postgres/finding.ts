@@ -118,8 +118,8 @@ const RULES = {
   },
   writes_without_context: {
     severity: 'warning',
-    message: ({ table, role, number, of, hours, names }) =>
-      `Of ${of} statements by which ${role} changed ${table} in the last ${hours}, ${number} came without a context (${names}): the log names no person or job for them.`,
+    message: ({ table, role, number, one, of, hours, names }) =>
+      `Of ${of} ${of === '1' ? 'statement' : 'statements'} by which ${role} changed ${table} in the last ${hours}, ${number} came without a context (${names}): the log names no person or job for ${one ? 'it' : 'them'}.`,
     advice: () =>
       'Jobs and scripts: run them in daybook.runAs(). Requests: call daybook.verifyWiring() in the application. By hand: sign in as a role of your own.',
   },
