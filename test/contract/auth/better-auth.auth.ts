@@ -6,7 +6,7 @@ import { expect, inject, test } from 'vitest'
 import { type BetterAuthEventsOptions, betterAuthActor, betterAuthEvents } from '../../../src/auth/better-auth.ts'
 import { expressContext } from '../../../src/middleware/express.ts'
 import { createVisitor } from '../../auth/visitor.ts'
-import type { AuthSubject, Host } from './subject.ts'
+import { type AuthSubject, type Host, hashOf, isHashOf } from './subject.ts'
 import { describeAuth } from './suite.ts'
 
 function createAuth({ url, pool, daybook }: Host, basePath = '/api/auth', options: BetterAuthEventsOptions = {}) {
@@ -18,7 +18,13 @@ function createAuth({ url, pool, daybook }: Host, basePath = '/api/auth', option
     logger: { disabled: true },
     telemetry: { enabled: false },
     rateLimit: { enabled: false },
-    emailAndPassword: { enabled: true },
+    emailAndPassword: {
+      enabled: true,
+      password: {
+        hash: async (password) => hashOf(password),
+        verify: async ({ hash, password }) => isHashOf(hash, password),
+      },
+    },
     plugins: [admin(), betterAuthEvents(daybook, options)],
   })
 }
