@@ -2,10 +2,9 @@ import { AssertionError } from 'node:assert'
 import { type SqlBool, sql } from 'kysely'
 import { type RunSql, runForText } from '../connection/run-sql.ts'
 import type { Entry } from '../core/entry.ts'
-import { DaybookError, isDaybookError } from '../core/errors.ts'
+import { DaybookError } from '../core/errors.ts'
 import { type EntryRow, readEntry } from '../store/entry-row.ts'
 import { selectEntries } from '../store/queries.ts'
-import { storeError } from '../store/store-error.ts'
 import { align, type ExpectOptions, type Line } from './align.ts'
 import { withFixedClock } from './fixed-clock.ts'
 import { compare, type ExpectedEntry } from './match.ts'
@@ -46,10 +45,11 @@ export interface LogWatch {
 /**
  * Watches the log from now on. The source may be a pool or, for tests that roll back, the client of the transaction; its role must be
  * able to read the log.
- * @throws DaybookError `not_installed`, `permission_denied`, `invalid_option`. Its methods throw the same.
+ * @throws DaybookError `not_installed`, `permission_denied`, `invalid_option`. What the source throws comes as it is.
  */
 export async function watchLog(source: LogSource, { ownTransaction = false }: WatchOptions = {}): Promise<LogWatch> {
   const run: RunSql = typeof source === 'function' ? source : (text) => source.query(text)
+  await checkReadable(run)
   let since = await newest()
 
   async function newest(): Promise<string> {
@@ -185,19 +185,30 @@ function failure(
   return Object.assign(error, { showDiff: false })
 }
 
-async function read(run: RunSql, text: string): Promise<string> {
-  let found: string | undefined
-  try {
-    found = await runForText(run, text)
-  } catch (error) {
-    const known = storeError(error)
-    if (!isDaybookError(known) || known.code !== 'permission_denied') throw known
+// Asked of the catalog: an error, in the test's own transaction, would end it, and each ORM has errors of its own.
+const MAY_READ = `select json_build_object('installed', count(*) = 2,
+  'allowed', coalesce(bool_and(has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')), false))::text as daybook
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where n.nspname = 'daybook' and c.relname in ('entries', 'entry')`
+
+async function checkReadable(run: RunSql): Promise<void> {
+  const { installed, allowed } = JSON.parse(await read(run, MAY_READ)) as { installed: boolean; allowed: boolean }
+  if (!installed) {
+    throw new DaybookError(
+      'not_installed',
+      'There is no log in the database of this test. Install it, by install() of daybook/capture/postgres or daybook init.',
+    )
+  }
+  if (!allowed) {
     throw new DaybookError(
       'permission_denied',
       'The role of this test may not read the log. In the test database, let it: daybook init --reader-role NAME, or grant daybook_reader to NAME.',
-      { cause: error },
     )
   }
+}
+
+async function read(run: RunSql, text: string): Promise<string> {
+  const found = await runForText(run, text)
   if (found !== undefined) return found
   throw new DaybookError(
     'invalid_option',

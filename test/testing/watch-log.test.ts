@@ -268,6 +268,16 @@ describe('on a PostgreSQL server alone', () => {
     await pool.end()
   })
 
+  it('a test in a database without a log is told how to have one, and its transaction goes on', async () => {
+    const other = await createTestDatabase('testing')
+    const client = await other.pool.connect()
+    await client.query('begin')
+    await expect(watchLog(client)).rejects.toMatchObject({ code: 'not_installed' })
+    expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    client.release()
+    await other.close()
+  })
+
   it('refuses what is no source and what is no field', async () => {
     await expect(watchLog(() => undefined)).rejects.toMatchObject({ code: 'invalid_option' })
     const log = await watchLog(database.pool)
