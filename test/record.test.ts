@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { install, track } from '../src/capture/postgres/index.ts'
 import { createPool, fromPgPool, type Pool } from '../src/connection/pg.ts'
+import { openPglite } from '../src/connection/pglite.ts'
 import { type AuditEvent, CAPTURED_ACTIONS } from '../src/core/event.ts'
 import { createDaybook, type Daybook } from '../src/daybook.ts'
 import { createLoginRole, createTestDatabase, type TestDatabase } from './database.ts'
@@ -221,6 +222,24 @@ describe('a refusal or a failure', () => {
     }
     expect(await entries()).toMatchObject([{ action: 'create', object_id: '4' }])
   })
+
+  test('B41 on PGlite, whose one session the caller’s transaction has, says so in bounded time, and is written after it', async () => {
+    const pglite = await openPglite({ maxWaitMs: 100 })
+    const single = pglite.createPool({ user: 'postgres', max: 1 })
+    await install(fromPgPool(single))
+    const own = createDaybook({ pool: single })
+    const client = await single.connect()
+    await client.query('begin')
+    await expect(own.record(refused)).rejects.toMatchObject({ code: 'database_unreachable' })
+    await client.query('rollback')
+    client.release()
+    await own.record(refused)
+    const { rows } = await single.query('select outcome from daybook.entries')
+    expect(rows).toEqual([{ outcome: 'denied' }])
+    own.close()
+    await single.end()
+    await pglite.close()
+  }, 60_000)
 })
 
 describe('signing in and out', () => {

@@ -1,11 +1,12 @@
 import { ExpressAuth, type ExpressAuthConfig, getSession } from '@auth/express'
 import Credentials from '@auth/express/providers/credentials'
 import PostgresAdapter from '@auth/pg-adapter'
-import express from 'express'
+import express, { type Express } from 'express'
 import { expect, test, vi } from 'vitest'
 import { authJsEvents } from '../../../src/auth/auth-js.ts'
 import { expressContext } from '../../../src/middleware/express.ts'
 import { createVisitor, type Visitor } from '../../auth/visitor.ts'
+import { addSignIn } from './set-up/auth-js.ts'
 import { Accounts, type AuthSubject, type Host } from './subject.ts'
 import { describeAuth } from './suite.ts'
 
@@ -133,6 +134,28 @@ describeAuth('Auth.js', createSubject(), (log) => {
   }
 
   const hasSession = (visitor: Visitor) => visitor.cookies.has('authjs.session-token')
+
+  test('B39 set up as documented, people who sign in and out are in the log', async () => {
+    const accounts = new Accounts(log().pool)
+    const person = await accounts.add('documented@example.com', 'hush password')
+    await log().forget()
+    const mount = (application: Express) => addSignIn(application, accounts, log().daybook, 'a secret, long enough')
+    await log().withApplication(mount, async (url) => {
+      const visitor = createVisitor(url)
+      const post = async (path: string, body: object = {}) =>
+        visitor.post(`/auth/${path}`, { ...(await (await visitor.get('/auth/csrf')).json()), ...body })
+      await post('callback/credentials', { email: person.label, password: 'hush wrong' })
+      await post('callback/credentials', { email: person.label, password: person.password })
+      await visitor.post('/notes/documented')
+      await post('signout')
+      expect(await log().events()).toMatchObject([
+        { action: 'login', outcome: 'failure', object_label: person.label },
+        { action: 'login', outcome: 'success', actor_id: person.id, actor_label: person.label },
+        { action: 'create', actor_id: person.id, actor_label: person.label },
+        { action: 'logout', actor_id: person.id },
+      ])
+    })
+  })
 
   test('B39 a sign-in at another house is an entry with the person, and a sign-out from the database names them', async () => {
     const visitor = createVisitor(log().url)

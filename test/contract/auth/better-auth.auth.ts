@@ -2,10 +2,12 @@ import { betterAuth } from 'better-auth'
 import { getMigrations } from 'better-auth/db/migration'
 import { toNodeHandler } from 'better-auth/node'
 import { admin } from 'better-auth/plugins'
+import type { Express } from 'express'
 import { expect, inject, test } from 'vitest'
 import { type BetterAuthEventsOptions, betterAuthActor, betterAuthEvents } from '../../../src/auth/better-auth.ts'
 import { expressContext } from '../../../src/middleware/express.ts'
 import { createVisitor } from '../../auth/visitor.ts'
+import { addSignIn } from './set-up/better-auth.ts'
 import { type AuthSubject, type Host, hashOf, isHashOf } from './subject.ts'
 import { describeAuth } from './suite.ts'
 
@@ -72,6 +74,25 @@ describeAuth(`Better Auth ${inject('version')}`, createSubject(), (log) => {
     await log().forget()
     return { visitor, id, email }
   }
+
+  test('B39 set up as documented, people who sign in and out are in the log', async () => {
+    const mount = (application: Express) => addSignIn(application, log().pool, log().daybook, 'a'.repeat(32))
+    await log().withApplication(mount, async (url) => {
+      const visitor = createVisitor(url)
+      const email = 'documented@example.com'
+      await visitor.post('/api/auth/sign-up/email', { email, password: 'hush password', name: 'x' })
+      expect(await log().event()).toMatchObject({ action: 'login', actor_label: email })
+      await visitor.post('/notes/documented')
+      await visitor.post('/api/auth/sign-out')
+      await visitor.post('/api/auth/sign-in/email', { email, password: 'hush' })
+      expect(await log().events()).toMatchObject([
+        { action: 'login', actor_label: email },
+        { action: 'create', actor_label: email },
+        { action: 'logout', actor_label: email },
+        { action: 'login', outcome: 'failure', object_label: email },
+      ])
+    })
+  })
 
   test('B35 who acts as another stays named: when they begin, at what they do, and when they end', async () => {
     const chief = await signedIn('admin')

@@ -1,5 +1,5 @@
 import connectPgSimple from 'connect-pg-simple'
-import express, { type Request } from 'express'
+import express, { type Express, type Request } from 'express'
 import session from 'express-session'
 import { Passport } from 'passport'
 import { Strategy as LocalStrategy } from 'passport-local'
@@ -7,6 +7,7 @@ import { expect, inject, test } from 'vitest'
 import { passportEvents, passportStrategy } from '../../../src/auth/passport.ts'
 import { expressContext } from '../../../src/middleware/express.ts'
 import { createVisitor } from '../../auth/visitor.ts'
+import { addSignIn } from './set-up/passport.ts'
 import { type Account, Accounts, type AuthSubject } from './subject.ts'
 import { describeAuth } from './suite.ts'
 
@@ -114,6 +115,25 @@ describeAuth(`Passport ${inject('version')}`, createSubject(), (log) => {
     await log().forget()
     expect((await signIn(person.password)).status).toBe(200)
     expect(await log().event()).toMatchObject({ action: 'login', outcome: 'success', actor_id: person.id })
+  })
+
+  test('B39 set up as documented, people who sign in and out are in the log', async () => {
+    const { person } = await signedIn()
+    const accounts = new Accounts(log().pool)
+    const mount = (application: Express) => addSignIn(application, accounts, log().daybook, 'a secret')
+    await log().withApplication(mount, async (url) => {
+      const visitor = createVisitor(url)
+      await visitor.post('/sign-in', { username: person.label, password: 'hush wrong' })
+      await visitor.post('/sign-in', { username: person.label, password: person.password })
+      await visitor.post('/notes/documented')
+      await visitor.post('/sign-out')
+      expect(await log().events()).toMatchObject([
+        { action: 'login', outcome: 'failure', object_label: person.label },
+        { action: 'login', outcome: 'success', actor_id: person.id, actor_label: person.label },
+        { action: 'create', actor_id: person.id, actor_label: person.label },
+        { action: 'logout', actor_id: person.id },
+      ])
+    })
   })
 
   test('B30 somebody who comes with a request and opens no session is its actor, and has not signed in', async () => {

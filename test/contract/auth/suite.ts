@@ -1,4 +1,4 @@
-import express from 'express'
+import express, { type Express } from 'express'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { install, track } from '../../../src/capture/postgres/index.ts'
 import { createPool, fromPgPool, type Pool } from '../../../src/connection/pg.ts'
@@ -31,6 +31,8 @@ export interface AuthLog extends Host {
   /** The only event. */
   event(): Promise<Recorded>
   forget(): Promise<void>
+  /** Runs `work` with an application of its own on the same database, as the documentation sets it up. */
+  withApplication(mount: (application: Express) => void, work: (url: string) => Promise<void>): Promise<void>
 }
 
 const WRONG = 'hush wrong password'
@@ -82,6 +84,16 @@ export function describeAuth(name: string, subject: AuthSubject, more?: (log: ()
           expect(others).toEqual([])
           if (!only) throw new Error('there is no event')
           return only
+        },
+        async withApplication(mount, work) {
+          const other = express()
+          mount(other)
+          other.post('/notes/:id', async (request, response) => {
+            await pool.query('insert into note values ($1)', [request.params.id])
+            response.end()
+          })
+          const otherServer = await serve(other)
+          await work(otherServer.url).finally(otherServer.close)
         },
         forget: async () => void (await database.pool.query('truncate daybook.entry')),
       }
