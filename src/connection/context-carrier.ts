@@ -51,7 +51,8 @@ export class ContextCarrier {
   /** Whether this transaction ever got a context: without one there is nothing to take back. */
   #touched = false
   #stage: Stage | undefined
-  #beforeFirstMessage: ((text: string | undefined, simple: boolean) => void) | undefined
+  /** Says of a Query message whether it keeps it back, to send it itself. */
+  #beforeFirstMessage: ((text: string | undefined, simple: boolean) => boolean) | undefined
 
   constructor(wire: Wire, onUnattributed: (keyword: string) => void) {
     this.#wire = wire
@@ -73,8 +74,7 @@ export class ContextCarrier {
       this.#send.bind(message)
     }
     wire.query = (text) => {
-      this.#announce(text, true)
-      this.#send.query(text)
+      if (!this.#announce(text, true)) this.#send.query(text)
     }
     wire.emit = (event, ...args) => {
       const message = (args[0] ?? {}) as { readonly code?: string; readonly status?: string }
@@ -93,7 +93,7 @@ export class ContextCarrier {
       try {
         return query.requiresPreparation
           ? this.#submitQuery(query, context, () => submit(connection))
-          : this.#submitForeign(context, () => submit(connection))
+          : this.#submitForeign(query, context, () => submit(connection))
       } finally {
         this.#beforeFirstMessage = undefined
         stream.uncork?.()
@@ -112,7 +112,10 @@ export class ContextCarrier {
       query.requiresPreparation = () => true
       const keyword = statements[0]?.keyword
       const mayCommit = this.#status === 'I' && (keyword === 'CALL' || keyword === 'DO')
-      this.#beforeFirstMessage = () => this.#sendInBatch(context, mayCommit ? submit : undefined)
+      this.#beforeFirstMessage = () => {
+        this.#sendInBatch(context, mayCommit ? submit : undefined)
+        return false
+      }
       return submit()
     }
     if (route === 'ahead') this.#sendAhead(context, submit)
@@ -120,25 +123,40 @@ export class ContextCarrier {
     return null
   }
 
-  /** A cursor or a stream: what it will send shows only when it does. */
-  #submitForeign(context: string, submit: () => unknown): unknown {
-    if (!this.#wants(context)) return submit()
-    if (this.#status === 'T') {
+  /** A cursor or a stream. Most say what they will send, the others show it only when they do. */
+  #submitForeign({ text }: Submittable, context: string, submit: () => unknown): unknown {
+    const statements = typeof text === 'string' ? readStatements(text) : undefined
+    const wanted = this.#wants(context) && statements?.every(({ kind }) => kind === 'control') !== true
+    if (statements?.some((statement) => statement.forgetsSettings)) this.#inForce = undefined
+    if (!wanted) return submit()
+    const copies = statements?.[0]?.keyword === 'COPY' && statements.length === 1
+    if (this.#status === 'T' && (copies || !statements)) {
       this.#sendAhead(context, submit)
       return null
     }
-    this.#beforeFirstMessage = (text, simple) => {
-      const [statement, ...others] = readStatements(text ?? '')
-      if (!simple && statement?.kind === 'carries' && others.length === 0) this.#sendInBatch(context)
+    if (copies) {
+      this.#sendAround(context, submit, 'when it is over')
+      return null
+    }
+    this.#beforeFirstMessage = (sent = '', simple) => {
+      const [statement, ...others] = statements ?? readStatements(sent)
+      const inTransaction = this.#status === 'T'
+      if (simple && inTransaction) {
+        this.#sendAhead(context, () => this.#send.query(sent))
+        return true
+      }
+      if (!simple && (inTransaction || (statement?.kind === 'carries' && others.length === 0)))
+        this.#sendInBatch(context)
       else this.#onUnattributed(statement?.keyword ?? '')
+      return false
     }
     return submit()
   }
 
-  #announce(text: string | undefined, simple: boolean): void {
+  #announce(text: string | undefined, simple: boolean): boolean {
     const before = this.#beforeFirstMessage
     this.#beforeFirstMessage = undefined
-    before?.(text, simple)
+    return before?.(text, simple) ?? false
   }
 
   #wants(context: string): boolean {
@@ -224,7 +242,8 @@ export class ContextCarrier {
     })
   }
 
-  #sendAround(context: string, submit: () => unknown): void {
+  /** A COPY takes what follows it for its data: its COMMIT must wait. */
+  #sendAround(context: string, submit: () => unknown, commit: 'at once' | 'when it is over' = 'at once'): void {
     this.#send.parse({ text: 'begin' })
     this.#send.bind({})
     this.#send.execute({})
@@ -240,11 +259,12 @@ export class ContextCarrier {
       this.#stage = (event) => {
         if (event !== 'readyForQuery') return false
         this.#stage = this.#closing()
+        if (commit === 'when it is over') this.#send.query('commit')
         return true
       }
       submit()
       // After an error in between, COMMIT rolls back.
-      this.#send.query('commit')
+      if (commit === 'at once') this.#send.query('commit')
       return true
     })
   }

@@ -3,15 +3,18 @@ import { createPool } from 'daybook/connection/pg'
 import pg from 'pg'
 import { expect, test } from 'vitest'
 import { openPgBouncer } from './pgbouncer.ts'
-import { CALLBACKS, COPY_STREAMS, CURSORS, PROMISES, QUERY_STREAMS } from './plain-pg.ts'
+import { CALLBACKS, COPY_ROUND_TRIPS, COPY_STREAMS, CURSORS, PROMISES, QUERY_STREAMS } from './plain-pg.ts'
 import { describeSubject } from './suite.ts'
 
 // PgBouncer knows of named statements from 1.21 on.
-describeSubject('pg with promises, behind PgBouncer', PROMISES, openPgBouncer)
-describeSubject('pg with callbacks, behind PgBouncer', CALLBACKS, openPgBouncer)
-describeSubject('pg with cursors, behind PgBouncer', CURSORS, openPgBouncer)
-describeSubject('pg with query streams, behind PgBouncer', QUERY_STREAMS, openPgBouncer)
-describeSubject('pg with copy streams, behind PgBouncer', COPY_STREAMS, openPgBouncer)
+describeSubject('pg with promises, behind PgBouncer', PROMISES, { openPlace: openPgBouncer })
+describeSubject('pg with callbacks, behind PgBouncer', CALLBACKS, { openPlace: openPgBouncer })
+describeSubject('pg with cursors, behind PgBouncer', CURSORS, { openPlace: openPgBouncer })
+describeSubject('pg with query streams, behind PgBouncer', QUERY_STREAMS, { openPlace: openPgBouncer })
+describeSubject('pg with copy streams, behind PgBouncer', COPY_STREAMS, {
+  openPlace: openPgBouncer,
+  moreRoundTrips: COPY_ROUND_TRIPS,
+})
 
 test('B33 behind PgBouncer a context never reaches the statement of somebody else on the same server connection', async () => {
   const place = await openPgBouncer()

@@ -42,8 +42,8 @@ async function openPglite(): Promise<Place> {
   }
 }
 
-describeSubject('pg with promises, on PGlite', PROMISES, openPglite)
-describeSubject('pg with callbacks, on PGlite', CALLBACKS, openPglite)
-describeSubject('pg with named statements, on PGlite', NAMED, openPglite)
-describeSubject('pg with cursors, on PGlite', CURSORS, openPglite)
-describeSubject('pg with query streams, on PGlite', QUERY_STREAMS, openPglite)
+describeSubject('pg with promises, on PGlite', PROMISES, { openPlace: openPglite })
+describeSubject('pg with callbacks, on PGlite', CALLBACKS, { openPlace: openPglite })
+describeSubject('pg with named statements, on PGlite', NAMED, { openPlace: openPglite })
+describeSubject('pg with cursors, on PGlite', CURSORS, { openPlace: openPglite })
+describeSubject('pg with query streams, on PGlite', QUERY_STREAMS, { openPlace: openPglite })

@@ -153,3 +153,6 @@ export const NAMED = plainPg({ send: sendNamed })
 export const CURSORS = plainPg({ send: sendByCursor, onClientsOnly: true })
 export const QUERY_STREAMS = plainPg({ send: sendByStream, onClientsOnly: true })
 export const COPY_STREAMS = plainPg({ send: copyStreams, onClientsOnly: true })
+
+/** Of the work that is compared: five copies outside of a transaction at two each, four as the first statement of one. */
+export const COPY_ROUND_TRIPS = 14
