@@ -51,8 +51,8 @@ export class ContextCarrier {
   /** Whether this transaction ever got a context: without one there is nothing to take back. */
   #touched = false
   #stage: Stage | undefined
-  /** Says of a Query message whether it keeps it back, to send it itself. */
-  #beforeFirstMessage: ((text: string | undefined, simple: boolean) => boolean) | undefined
+  /** Gives true for a Query message that it keeps back, to send it itself. */
+  #beforeFirstMessage: ((text: string | undefined, simple: boolean) => unknown) | undefined
 
   constructor(wire: Wire, onUnattributed: (keyword: string) => void) {
     this.#wire = wire
@@ -112,10 +112,7 @@ export class ContextCarrier {
       query.requiresPreparation = () => true
       const keyword = statements[0]?.keyword
       const mayCommit = this.#status === 'I' && (keyword === 'CALL' || keyword === 'DO')
-      this.#beforeFirstMessage = () => {
-        this.#sendInBatch(context, mayCommit ? submit : undefined)
-        return false
-      }
+      this.#beforeFirstMessage = () => this.#sendInBatch(context, mayCommit ? submit : undefined)
       return submit()
     }
     if (route === 'ahead') this.#sendAhead(context, submit)
@@ -148,7 +145,6 @@ export class ContextCarrier {
       if (!simple && (inTransaction || (statement?.kind === 'carries' && others.length === 0)))
         this.#sendInBatch(context)
       else this.#onUnattributed(statement?.keyword ?? '')
-      return false
     }
     return submit()
   }
@@ -156,7 +152,7 @@ export class ContextCarrier {
   #announce(text: string | undefined, simple: boolean): boolean {
     const before = this.#beforeFirstMessage
     this.#beforeFirstMessage = undefined
-    return before?.(text, simple) ?? false
+    return before?.(text, simple) === true
   }
 
   #wants(context: string): boolean {
