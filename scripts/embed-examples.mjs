@@ -1,9 +1,11 @@
 // Puts the examples into the README and the pages as they are: `<!-- path -->` ahead of a block of code names the file. With --check it only compares.
 import { readFileSync, writeFileSync } from 'node:fs'
 
-const BLOCK = /<!-- (examples\/\S+) -->\n```ts\n[\s\S]*?```/g
+const BLOCK = /<!-- ((?:examples|test\/contract)\/\S+) -->\n```ts\n[\s\S]*?```/g
 
-for (const page of ['README.md', 'docs/testing.md']) {
+const AUTH = ['auth-js', 'better-auth', 'passport'].map((name) => `docs/auth/${name}.md`)
+
+for (const page of ['README.md', 'docs/testing.md', ...AUTH]) {
   const before = readFileSync(page, 'utf8')
   const after = before.replace(
     BLOCK,

@@ -76,6 +76,12 @@ function createSubject(): AuthSubject {
         request.session.actingAs = Number(request.params.id)
         response.end()
       })
+      application.post('/become/:id', async (request, response, next) => {
+        request.session.actingAs = Number(request.params.id)
+        request.logIn(request.user as Express.User, { session: true, keepSessionInfo: true }, (error) =>
+          error ? next(error) : void response.end(),
+        )
+      })
       application.post('/password', async (request, response) => {
         const { id, email } = request.user as Account
         await accounts.setPassword(id, request.body.password)
@@ -152,6 +158,9 @@ describeAuth(`Passport ${inject('version')}`, createSubject(), (log) => {
     await visitor.post(`/notes/as-${other.id}`)
     const both = { actor_id: person.id, actor_label: person.label, context: { on_behalf_of: { id: other.id } } }
     expect(await log().event()).toMatchObject({ object_id: `as-${other.id}`, ...both })
+    await log().forget()
+    await visitor.post(`/become/${other.id}`)
+    expect(await log().event()).toMatchObject({ action: 'impersonation_started', object_id: other.id, ...both })
     await log().forget()
     await visitor.post('/sign-out')
     expect(await log().event()).toMatchObject({ action: 'logout', object_id: other.id, ...both })
