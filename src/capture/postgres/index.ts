@@ -12,7 +12,7 @@ export {
 } from './install.ts'
 export type { LockRetryOptions } from './lock-retry.ts'
 export { type PauseOptions, pause } from './pause.ts'
-export type { ComparedTable, Reconciliation } from './reconcile.ts'
+export type { ComparedTable, Reconciliation } from './reconcile/reconciliation.ts'
 export { recordEvent, type StatementRunner } from './record.ts'
 export { type SeedOptions, seed } from './seed.ts'
 export {
