@@ -132,7 +132,7 @@ export function betterAuthEvents(
     const arrived = personSignedIn(ctx)
     if (arrived) await daybook.recordLogin(actorOf(arrived))
     if (ADMINISTRATION[ctx.path]) await recordAdministration(ctx)
-    const changed = await personWithNewPassword(ctx)
+    const changed = await personWithNewPassword(ctx, subjects.get(ctx.context))
     if (changed) await recordPasswordChange(changed, session && (await actorOfSession(session, internalAdapter)))
   }
 
@@ -181,9 +181,10 @@ async function readSubject(ctx: HookContext): Promise<Subject | undefined> {
     return person && { person }
   }
   if (ctx.path in ADMINISTRATION) {
-    const id: unknown = ctx.body?.userId
+    // As Better Auth reads it: numbers and lists become text.
+    const id = String(ctx.body?.userId)
     // Whom a stranger names is not looked for: the endpoint turns them away before.
-    if (typeof id !== 'string' || !(await getSessionFromCtx(ctx, { disableRefresh: true }))) return undefined
+    if (id.includes('\0') || !(await getSessionFromCtx(ctx, { disableRefresh: true }))) return undefined
     const person: Person | null = await internalAdapter.findUserById(id)
     return person ? { person } : undefined
   }
@@ -224,7 +225,7 @@ async function personOfResetToken(ctx: HookContext): Promise<Person | undefined>
   return (verification && (await internalAdapter.findUserById(verification.value))) ?? undefined
 }
 
-async function personWithNewPassword(ctx: HookContext): Promise<Person | undefined> {
+async function personWithNewPassword(ctx: HookContext, subject: Subject | undefined): Promise<Person | undefined> {
   const { internalAdapter, session } = ctx.context
   switch (ctx.path) {
     case '/change-password':
@@ -232,7 +233,7 @@ async function personWithNewPassword(ctx: HookContext): Promise<Person | undefin
     case '/email-otp/reset-password':
       return (await internalAdapter.findUserByEmail(ctx.body.email))?.user
     case '/admin/set-user-password':
-      return (await internalAdapter.findUserById(ctx.body.userId)) ?? undefined
+      return subject?.person
     default:
       return undefined
   }

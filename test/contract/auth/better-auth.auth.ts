@@ -144,6 +144,32 @@ describeAuth(`Better Auth ${inject('version')}`, createSubject(), (log) => {
     expect(await log().events()).toEqual([])
   })
 
+  test('B28 B41 nobody is named past the log by an odd id', async () => {
+    const chief = await signedIn('admin')
+    const other = await signedIn()
+    const role = { role: 'admin' }
+    await chief.visitor.post('/api/auth/admin/set-role', { userId: [other.id], ...role })
+    const { rows } = await log().pool.query('select role from "user" where id = $1', [other.id])
+    const events = await log().events()
+    expect(events.map(({ action, object_id }) => [action, object_id])).toEqual(
+      rows[0].role === 'admin' ? [['permission_granted', other.id]] : [],
+    )
+    await log().forget()
+    const newPassword = 'hush password by list'
+    await chief.visitor.post('/api/auth/admin/set-user-password', { userId: [other.id], newPassword })
+    const credentials = { email: other.email, password: newPassword }
+    const { status } = await createVisitor(log().url).post('/api/auth/sign-in/email', credentials)
+    const changes = (await log().events()).filter(({ action }) => action === 'password_changed')
+    expect(changes.map(({ object_id }) => object_id)).toEqual(status === 200 ? [other.id] : [])
+    await log().forget()
+    const person = await signedIn()
+    for (const userId of ['\0', null, { a: 1 }]) {
+      expect((await person.visitor.post('/api/auth/admin/set-role', { userId, ...role })).status).toBe(403)
+      expect(await log().event()).toMatchObject({ action: 'permission_granted', outcome: 'denied', object_id: null })
+      await log().forget()
+    }
+  })
+
   test.each([
     ['set-role', { role: 'admin' }, 'permission_granted'],
     ['ban-user', {}, 'user.banned'],
