@@ -120,33 +120,35 @@ export class ContextCarrier {
     return null
   }
 
-  /** A cursor or a stream. Most say what they will send, the others show it only when they do. */
+  /** A cursor or a stream. */
   #submitForeign({ text }: Submittable, context: string, submit: () => unknown): unknown {
-    const statements = typeof text === 'string' ? readStatements(text) : undefined
-    const wanted = this.#wants(context) && statements?.every(({ kind }) => kind === 'control') !== true
-    if (statements?.some((statement) => statement.forgetsSettings)) this.#inForce = undefined
-    if (!wanted) return submit()
-    const copies = statements?.[0]?.keyword === 'COPY' && statements.length === 1
-    if (this.#status === 'T' && (copies || !statements)) {
-      this.#sendAhead(context, submit)
+    const [first, ...others] = readStatements(typeof text === 'string' ? text : '')
+    if (first?.keyword === 'COPY' && others.length === 0 && this.#wants(context)) {
+      if (this.#status === 'T') this.#sendAhead(context, submit)
+      else this.#sendAround(context, submit, 'when it is over')
       return null
     }
-    if (copies) {
-      this.#sendAround(context, submit, 'when it is over')
-      return null
-    }
-    this.#beforeFirstMessage = (sent = '', simple) => {
-      const [statement, ...others] = statements ?? readStatements(sent)
-      const inTransaction = this.#status === 'T'
-      if (simple && inTransaction) {
-        this.#sendAhead(context, () => this.#send.query(sent))
-        return true
-      }
-      if (!simple && (inTransaction || (statement?.kind === 'carries' && others.length === 0)))
-        this.#sendInBatch(context)
-      else this.#onUnattributed(statement?.keyword ?? '')
-    }
+    // Not all say what they will send: it shows when they do.
+    this.#beforeFirstMessage = (sent = '', simple) => this.#noteForeign(sent, simple, context)
     return submit()
+  }
+
+  /** Gives true for a Query message that it keeps back. */
+  #noteForeign(text: string, simple: boolean, context: string): boolean {
+    const statements = readStatements(text)
+    const writing = statements.find((statement) => statement.kind !== 'control')
+    const wanted = writing && this.#wants(context)
+    if (statements.some((statement) => statement.forgetsSettings)) this.#inForce = undefined
+    if (!wanted) return false
+    const inTransaction = this.#status === 'T'
+    if (simple && inTransaction) {
+      this.#sendAhead(context, () => this.#send.query(text))
+      return true
+    }
+    if (!simple && (inTransaction || (writing.kind === 'carries' && statements.length === 1)))
+      this.#sendInBatch(context)
+    else this.#onUnattributed(writing.keyword)
+    return false
   }
 
   #announce(text: string | undefined, simple: boolean): boolean {
