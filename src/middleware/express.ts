@@ -37,7 +37,7 @@ export function expressContext<Request extends ExpressRequest = ExpressRequest>(
   return (request, response, next) => {
     const context = openNodeRequest(open, request, request, response, request.originalUrl)
     followRoute(request, context)
-    context.run(() => void context.identify().then(() => next(), next))
+    context.identify(next, next)
   }
 }
 

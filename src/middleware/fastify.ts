@@ -53,7 +53,7 @@ export function fastifyContext<Request extends FastifyRequest = FastifyRequest>(
       const context = openNodeRequest(open, request, request.raw, reply.raw, request.originalUrl)
       const { url } = request.routeOptions
       if (url !== undefined) context.setRoute(url)
-      context.run(() => void context.identify().then(() => next(), next))
+      context.identify(next, next as (error: unknown) => void)
     })
     done()
   }

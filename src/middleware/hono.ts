@@ -41,7 +41,7 @@ export function honoContext<Context extends HonoContext = HonoContext>(
     if (incoming && outgoing) {
       const context = openNodeRequest(open, c, incoming, outgoing)
       followRoute(c, context)
-      await context.identify()
+      await context.identified()
       return context.run(next)
     }
     const { method, url, headers } = c.req.raw

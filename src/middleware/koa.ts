@@ -35,7 +35,7 @@ export function koaContext<Context extends KoaContext = KoaContext>(
   return async (ctx, next) => {
     const context = openNodeRequest(open, ctx, ctx.req, ctx.res, ctx.originalUrl)
     followRoute(ctx, context)
-    await context.identify()
+    await context.identified()
     await context.run(next)
     readInside(context, ctx.body)
   }

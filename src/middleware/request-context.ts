@@ -43,8 +43,13 @@ export interface RequestContext extends OpenContext {
   readonly requestIdHeader: string | undefined
   /** Names the route by its pattern, once it is known. */
   setRoute(pattern: string): void
-  /** Asks the application who it is, inside the context. It rejects with the application's own error: then the request must fail. */
-  identify(): Promise<void>
+  /**
+   * Asks the application who it is, inside the context, and goes on there; or tells `fail` the application's own error: then the request
+   * must fail. Where the application answers at once, so does this: each promise costs while a context is open.
+   */
+  identify(goOn: () => void, fail: (error: unknown) => void): void
+  /** The same for who can wait. */
+  identified(): Promise<void>
 }
 
 export type OpenRequestContext<Request> = (request: Request, origin: RequestOrigin) => RequestContext
@@ -75,23 +80,41 @@ export function createRequestContext<Request>(
       ...(ipAddress !== undefined && { ipAddress }),
       ...(typeof userAgent === 'string' && { userAgent }),
     })
+    function identify(goOn: () => void, fail: (error: unknown) => void): void {
+      context.run(() => {
+        let answers: [Identified, Awaitable<string | undefined | null>]
+        try {
+          answers = [actor?.(request), tenantId?.(request)]
+        } catch (error) {
+          return fail(error)
+        }
+        const know = ([person, tenant]: [RequestActor | undefined | null, string | undefined | null]) => {
+          if (person) context.add(asContext(person))
+          if (tenant) context.add({ tenantId: tenant })
+          goOn()
+        }
+        const [person, tenant] = answers
+        if (isPromise(person) || isPromise(tenant)) Promise.all(answers).then(know, fail)
+        else know([person, tenant])
+      })
+    }
     return {
       ...context,
       requestId: id,
       requestIdHeader: outgoingId,
       setRoute: (pattern) => context.add({ route: `${method} ${pattern.replace(/(?<=.)\/$/, '')}` }),
-      async identify() {
-        if (!actor && !tenantId) return
-        const [person, tenant] = await context.run(() => Promise.all([actor?.(request), tenantId?.(request)]))
-        if (person) context.add(identified(person))
-        if (tenant) context.add({ tenantId: tenant })
-      },
+      identify,
+      identified: () => new Promise((resolve, reject) => identify(resolve, reject)),
     }
   }
 }
 
+function isPromise<T>(answer: Awaitable<T>): answer is Promise<T> {
+  return typeof (answer as Partial<Promise<T>> | null | undefined)?.then === 'function'
+}
+
 /** A person as a part of the context. */
-export function identified({ onBehalfOf, ...actor }: RequestActor): Context {
+export function asContext({ onBehalfOf, ...actor }: RequestActor): Context {
   return { actor, ...(onBehalfOf && { onBehalfOf }) }
 }
 

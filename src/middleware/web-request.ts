@@ -7,7 +7,7 @@ import type { RequestContext } from './request-context.ts'
 export function answerInContext(context: RequestContext, work: () => Response | Promise<Response>): Promise<Response> {
   return context.run(async () => {
     try {
-      await context.identify()
+      await context.identified()
       return finishing(context, await work())
     } catch (error) {
       context.end()
