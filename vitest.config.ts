@@ -7,13 +7,13 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^daybook$/, replacement: `${src}index.ts` },
-      { find: /^daybook\/(capture\/postgres|store|export|dashboard)$/, replacement: `${src}$1/index.ts` },
+      { find: /^daybook\/(capture\/postgres|store|export|dashboard|testing)$/, replacement: `${src}$1/index.ts` },
       { find: /^daybook\/(.+)$/, replacement: `${src}$1.ts` },
     ],
   },
   test: {
     include: ['test/**/*.test.{ts,tsx}'],
-    exclude: ['test/browser/**', 'test/package/**'],
+    exclude: ['**/node_modules/**', 'test/browser/**', 'test/package/**'],
     globalSetup: ['test/postgres-server.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { measureBulk, measureMixedSizes } from './bulk.ts'
 import { measureConcurrency } from './concurrency.ts'
 import { measureEntryBytes } from './entry-bytes.ts'
+import { measureHttp } from './http.ts'
 import type { Result } from './measure.ts'
 import { measureOneRow } from './one-row.ts'
 import { createDatabase, describeMachine, openServers } from './server.ts'
@@ -14,6 +15,7 @@ const CLAIMS: Readonly<Record<string, (url: string) => Promise<Result[]>>> = {
   one_row_on: (url) => measureOneRow(url, 'on'),
   entry_bytes: measureEntryBytes,
   concurrency: measureConcurrency,
+  http: measureHttp,
 }
 
 const only = process.argv.slice(2)

@@ -1,8 +1,11 @@
 import { captureError } from './capture/postgres/capture-error.ts'
 import { ensureMonths } from './capture/postgres/install.ts'
 import { recordEvent, type StatementRunner } from './capture/postgres/record.ts'
+import { unattributedOf, verifyWiring, type Wiring, type WiringOptions } from './capture/postgres/wiring.ts'
 import type { Database } from './connection/database.ts'
 import { fromPgPool, type PgPool } from './connection/pg.ts'
+import type { RunSql } from './connection/run-sql.ts'
+import { createSpareConnection } from './connection/spare-connection.ts'
 import type { Authorize } from './core/authorize.ts'
 import { checkConfig } from './core/config.ts'
 import {
@@ -12,11 +15,13 @@ import {
   currentContext,
   type OpenContext,
   openContext,
+  type RequestActor,
   runInContext,
 } from './core/context.ts'
 import { DaybookError } from './core/errors.ts'
 import type { AuditEvent } from './core/event.ts'
 import { maskTree, parseMaskPath } from './core/mask-path.ts'
+import { type LoginFailure, loginFailure, personAsObject, personOf } from './core/sign-in.ts'
 import type { Tables } from './core/table.ts'
 import { createDashboard, type Dashboard, type Mount } from './dashboard/index.ts'
 import { createStore, readAs, type Store } from './store/index.ts'
@@ -62,14 +67,15 @@ export interface Daybook {
   run<T>(context: Context, work: () => T): T
   /** Runs `work` as somebody: a job, a script, a queue's worker, a test. */
   runAs<T>(actor: Actor, work: () => T): T
-  /** Names the actor late, for what comes after in this context. False where no context is open. */
-  setActor(actor: Actor): boolean
+  /** Names the actor late, and in whose name they act, for what comes after in this context. False where no context is open. */
+  setActor(actor: RequestActor): boolean
   /** Opens a context for as long as the caller says: for middleware, which learns the end of a request from its response. */
   openContext(context: Context): OpenContext
   /** The context that a write made now would carry. */
   currentContext(): Context | undefined
   /**
-   * Records an event of the application's own, at once or in the caller's transaction.
+   * Records an event of the application's own, in the caller's transaction, or at once: then it stays whatever becomes of a transaction
+   * that is open, and it waits for none of the pool's connections.
    * @throws DaybookError `invalid_event`, before anything is sent.
    */
   record(event: AuditEvent, options?: RecordOptions): Promise<void>
@@ -77,15 +83,19 @@ export interface Daybook {
   recordLogin(actor: Actor): Promise<void>
   /** Records that somebody signed out themselves. */
   recordLogout(actor: Actor): Promise<void>
+  /** Records a failed sign-in. Never give it what was typed as a secret. */
+  recordLoginFailure(attempt: LoginFailure): Promise<void>
+  /** Records that a person's password was changed: by the actor of the current context or, where there is none, by themselves. */
+  recordPasswordChange(person: Actor): Promise<void>
   /**
-   * Records a failed sign-in with the name that was tried, and the id of the account where the name is one's: the entry then stands in
-   * its timeline. Never give it what was typed as a secret.
+   * Tries on the live application whether the context reaches the log: through the pool, or through the ORM, given as a function that runs
+   * SQL through it. Tells also whether the role could rewrite the log, whether the tracked tables are captured, and how many statements
+   * of this process had to go without their context. Call it at the start or in a health check; no entry is left.
+   *
+   * What is wrong is a finding, as those of `daybook doctor`; it throws only where it could not look.
+   * @throws DaybookError `not_installed`, `invalid_option`, `database_unreachable`. What `run` throws comes as it is.
    */
-  recordLoginFailure(attempt: {
-    readonly name: string
-    readonly id?: string | undefined
-    readonly reason?: string
-  }): Promise<void>
+  verifyWiring(run?: RunSql, options?: WiringOptions): Promise<Wiring>
   /** The model that sign-ins are entries of. */
   readonly userModel: string
   /** Reads the log: lists, timelines, counts. */
@@ -95,7 +105,7 @@ export interface Daybook {
    * @throws DaybookError `invalid_option` where `authorize` was not given.
    */
   handler(request: Request, mount?: Mount): Promise<Response>
-  /** Stops the work in the background. The pools stay open: they are yours. */
+  /** Stops the work in the background, and closes what Daybook opened. The pools stay open: they are yours. */
   close(): void
 }
 
@@ -112,17 +122,17 @@ export function createDaybook(options: DaybookOptions): Daybook {
   const masks = maskTree(extraPaths(options, 'maskContext'), extraPaths(options, 'unmaskContext'))
   const database = fromPgPool(pool)
   const store = createStore(reader ? fromPgPool(reader) : readAs(database))
+  const spare = createSpareConnection(pool)
   const stopMonths = keepMonthsAhead(database, onError)
 
   function run<T>(context: Context, work: () => T): T {
     return runInContext(context, work, masks)
   }
 
-  function record(event: AuditEvent, { client = database }: RecordOptions = {}): Promise<void> {
+  function record(event: AuditEvent, { client = spare }: RecordOptions = {}): Promise<void> {
     return recordEvent(client, event, masks)
   }
 
-  const objectOf = ({ id, label }: Actor) => ({ model: userModel, ...(id && { id }), ...(label && { label }) })
   const dashboard: Dashboard | undefined =
     authorize &&
     createDashboard({
@@ -139,26 +149,36 @@ export function createDaybook(options: DaybookOptions): Daybook {
   return {
     run,
     runAs: (actor, work) => run({ actor }, work),
-    setActor: (actor) => addToContext({ actor }),
+    setActor: ({ onBehalfOf, ...actor }) => addToContext({ actor, onBehalfOf }),
     openContext: (context) => openContext(context, masks),
     currentContext,
     userModel,
     record,
     async recordLogin(actor) {
-      addToContext({ actor })
-      await recordAs(actor, { action: 'login', object: objectOf(actor) })
+      const person = personOf(actor)
+      const context: Context = { actor: person, onBehalfOf: undefined }
+      addToContext(context)
+      await run(context, () => record({ action: 'login', object: personAsObject(userModel, person) }))
     },
-    recordLogout: (actor) => recordAs(actor, { action: 'logout', object: objectOf(actor) }),
-    recordLoginFailure: ({ name, id, reason }) =>
-      recordAs(
-        { type: 'anonymous' },
-        {
-          action: 'login',
-          outcome: 'failure',
-          object: { model: userModel, ...(id && { id }), ...(name && { label: name }) },
-          ...(reason && { extra: { reason } }),
-        },
-      ),
+    async recordLogout(actor) {
+      const person = personOf(actor)
+      const event = { action: 'logout', object: personAsObject(userModel, person) }
+      const { onBehalfOf } = currentContext() ?? {}
+      // Somebody else who acts as this person signs out: both stay named.
+      const isActedFor = onBehalfOf !== undefined && personOf(onBehalfOf).id === person.id
+      await (isActedFor ? record(event) : run({ actor: person, onBehalfOf: undefined }, () => record(event)))
+    },
+    async recordLoginFailure(attempt) {
+      const event = loginFailure(userModel, attempt)
+      await run({ actor: { type: 'anonymous' }, onBehalfOf: undefined }, () => record(event))
+    },
+    async recordPasswordChange(person) {
+      const current = currentContext()?.actor
+      const by = current && current.type !== 'anonymous' ? current : personOf(person)
+      await recordAs(by, { action: 'password_changed', object: personAsObject(userModel, person) })
+    },
+    verifyWiring: (run = (sql) => database.query(sql), options = {}) =>
+      verifyWiring(run, { sentWithout: unattributedOf(pool), ...options }),
     store,
     async handler(request, mount) {
       if (dashboard) return dashboard(request, mount)
@@ -167,7 +187,10 @@ export function createDaybook(options: DaybookOptions): Daybook {
         'createDaybook: authorize is missing: the dashboard answers nobody without it. Pass a function that says who may read the log.',
       )
     },
-    close: stopMonths,
+    close() {
+      stopMonths()
+      spare.close()
+    },
   }
 }
 

@@ -73,6 +73,22 @@ test('B30 an actor can be named late where a context is open, and nowhere else',
   expect(await actors()).toMatchObject([{ actor_type: 'user', actor_id: 'u-1' }])
 })
 
+test('B30 B35 an actor that is named late names in whose name they act, and an actor alone acts for nobody', async () => {
+  await daybook.run({}, async () => {
+    daybook.setActor({ id: 'u-1', onBehalfOf: { id: 'u-2' } })
+    await write()
+    daybook.setActor({ id: 'u-1' })
+    await write()
+  })
+  const { rows } = await database.pool.query(
+    `select actor_id, context -> 'on_behalf_of' ->> 'id' as other from daybook.entries order by id`,
+  )
+  expect(rows).toEqual([
+    { actor_id: 'u-1', other: 'u-2' },
+    { actor_id: 'u-1', other: null },
+  ])
+})
+
 test('B32 an open context carries what is added to it from elsewhere, until it is ended', async () => {
   const opened = daybook.openContext({ actor: { type: 'anonymous' } })
   await opened.run(async () => {

@@ -2,18 +2,36 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, getSessionFromCtx } from 'better-auth/api'
 import { fromNodeHeaders } from 'better-auth/node'
-import type { Actor } from '../core/context.ts'
+import type { Actor, RequestActor } from '../core/context.ts'
 import { DaybookError } from '../core/errors.ts'
+import type { AuditEvent } from '../core/event.ts'
+import { personAsObject } from '../core/sign-in.ts'
 import type { Daybook } from '../daybook.ts'
-import type { RequestActor } from '../middleware/express.ts'
 
-type Recorder = Pick<Daybook, 'record' | 'runAs' | 'recordLogin' | 'recordLogout' | 'recordLoginFailure' | 'userModel'>
+type Recorder = Pick<
+  Daybook,
+  'record' | 'run' | 'recordLogin' | 'recordLogout' | 'recordLoginFailure' | 'recordPasswordChange' | 'userModel'
+>
 type HookContext = Parameters<Parameters<typeof createAuthMiddleware>[0]>[0]
 
-/** What is used of a user of Better Auth. */
+/** What is used of a user of Better Auth; the last two are the admin plugin's. */
 interface Person {
   readonly id: string
   readonly email?: string | null
+  readonly role?: string | null | undefined
+  readonly banned?: boolean | null | undefined
+}
+
+/** What is used of a session with its user. */
+interface PersonSession {
+  readonly user: Person
+  readonly session: object
+}
+
+/** Whom a request is about, read before the request may undo it, and who makes it where the session tells. */
+interface Subject {
+  readonly person: Person
+  readonly by?: RequestActor
 }
 
 /** Where a new session is always a sign-in, whoever was signed in before. */
@@ -23,9 +41,30 @@ const SIGN_IN = /^\/(sign-in|sign-up|callback|oauth2\/callback)\//
 const SIGN_IN_ATTEMPT =
   /^\/(sign-in\/|callback\/|oauth2\/callback\/|two-factor\/verify-|magic-link\/verify$|passkey\/verify-authentication$)/
 
+/** What an administrator does to somebody, by its endpoint, and the entry of a refusal. */
+const ADMINISTRATION: Readonly<Record<string, AuditEvent['action']>> = {
+  '/admin/set-role': 'permission_granted',
+  '/admin/update-user': 'permission_granted',
+  '/admin/ban-user': 'user.banned',
+  '/admin/unban-user': 'user.unbanned',
+  '/admin/impersonate-user': 'impersonation_started',
+  '/admin/set-user-password': 'password_changed',
+}
+
+/** Where the session or the token that tells whom it is about is used up. */
+const USES_UP = new Set(['/sign-out', '/reset-password', '/admin/stop-impersonating'])
+
+export interface BetterAuthEventsOptions {
+  /**
+   * Record roles and bans that administrators give and take. Default true; false where the user table is tracked, which records them
+   * whichever way they come about.
+   */
+  readonly rolesAndBans?: boolean
+}
+
 /**
  * A plugin for Better Auth (1.3 and later) that records sign-ins of every kind, a person's own sign-out, failed sign-ins with
- * the name that was tried, and changed passwords. A session that ends by expiry, by revocation or by a new password is no
+ * the name that was tried, changed passwords, and of the admin plugin impersonations, roles and bans, and refusals of these. A session that ends by expiry, by revocation or by a new password is no
  * sign-out. Put it last in `plugins`, so that it sees what the others make of a sign-in.
  *
  * An entry that can't be written makes the request fail, and no cookie is sent: nobody signs in past the log.
@@ -33,16 +72,73 @@ const SIGN_IN_ATTEMPT =
  * @example
  * betterAuth({ database: pool, emailAndPassword: { enabled: true }, plugins: [betterAuthEvents(daybook)] })
  */
-export function betterAuthEvents(daybook: Recorder): BetterAuthPlugin {
-  // Whom a sign-out or a reset is about can only be read before it: both use up the token that tells.
-  const subjects = new WeakMap<object, Person | undefined>()
+export function betterAuthEvents(
+  daybook: Recorder,
+  { rolesAndBans = true }: BetterAuthEventsOptions = {},
+): BetterAuthPlugin {
+  const subjects = new WeakMap<object, Subject | undefined>()
 
-  function subjectOf({ context, path }: HookContext): Person | undefined {
+  function subjectOf({ context, path }: HookContext): Subject | undefined {
     if (subjects.has(context)) return subjects.get(context)
     throw new DaybookError(
       'invalid_option',
       `${path} was not recorded: a hook of Better Auth has replaced the context of the request, so that nobody knows whom it is about. Let the hook return only what it changes of the body, the query or the headers.`,
     )
+  }
+
+  function recordAs({ onBehalfOf, ...actor }: RequestActor, event: AuditEvent): Promise<void> {
+    return daybook.run({ actor, onBehalfOf }, () => daybook.record(event))
+  }
+
+  async function recordFailure(ctx: HookContext, failure: Failure): Promise<void> {
+    const action = ADMINISTRATION[ctx.path]
+    if (SIGN_IN_ATTEMPT.test(ctx.path) && failure.isRefusal) {
+      const [field, name] = triedName(ctx.body)
+      const account = await accountOf(ctx, field, name)
+      await daybook.recordLoginFailure({ name, id: account?.id, reason: failure.reason })
+    } else if (action && failure.isDenial && ctx.context.session) {
+      if (ctx.path === '/admin/update-user' && ctx.body?.data?.role === undefined) return
+      const subject = subjectOf(ctx)
+      const object = subject && { object: personAsObject(daybook.userModel, actorOf(subject.person)) }
+      const by = await actorOfSession(ctx.context.session, ctx.context.internalAdapter)
+      await recordAs(by, { action, outcome: 'denied', ...object, extra: { reason: failure.reason } })
+    }
+  }
+
+  async function recordAdministration(ctx: HookContext): Promise<void> {
+    const subject = subjectOf(ctx)
+    const { session, internalAdapter } = ctx.context
+    if (!subject || !session) return
+    const by = await actorOfSession(session, internalAdapter)
+    const object = personAsObject(daybook.userModel, actorOf(subject.person))
+    if (ctx.path === '/admin/impersonate-user') await recordAs(by, { action: 'impersonation_started', object })
+    const after: Person | null = rolesAndBans ? await internalAdapter.findUserById(subject.person.id) : null
+    for (const event of after ? roleAndBan(subject.person, after) : []) await recordAs(by, { ...event, object })
+  }
+
+  async function recordSuccess(ctx: HookContext): Promise<void> {
+    const { session, internalAdapter } = ctx.context
+    if (USES_UP.has(ctx.path)) {
+      const { person, by } = subjectOf(ctx) ?? {}
+      if (!person) return
+      if (ctx.path === '/reset-password') return recordPasswordChange(person)
+      const object = personAsObject(daybook.userModel, actorOf(person))
+      if (!by?.onBehalfOf) return daybook.recordLogout(actorOf(person))
+      const { onBehalfOf: _, ...administrator } = by
+      return ctx.path === '/sign-out'
+        ? recordAs(by, { action: 'logout', object })
+        : recordAs(administrator, { action: 'impersonation_ended', object })
+    }
+    const arrived = personSignedIn(ctx)
+    if (arrived) await daybook.recordLogin(actorOf(arrived))
+    if (ADMINISTRATION[ctx.path]) await recordAdministration(ctx)
+    const changed = await personWithNewPassword(ctx, subjects.get(ctx.context))
+    if (changed) await recordPasswordChange(changed, session && (await actorOfSession(session, internalAdapter)))
+  }
+
+  function recordPasswordChange(person: Person, by: RequestActor | null = null): Promise<void> {
+    const { onBehalfOf, ...actor }: RequestActor = by ?? actorOf(person)
+    return daybook.run({ actor, onBehalfOf }, () => daybook.recordPasswordChange(actorOf(person)))
   }
 
   return {
@@ -59,12 +155,9 @@ export function betterAuthEvents(daybook: Recorder): BetterAuthPlugin {
     hooks: {
       before: [
         {
-          matcher: ({ path }) => path === '/sign-out' || path === '/reset-password',
+          matcher: ({ path = '' }) => USES_UP.has(path) || path in ADMINISTRATION,
           handler: createAuthMiddleware(async (ctx) => {
-            subjects.set(
-              ctx.context,
-              ctx.path === '/sign-out' ? await personOfSession(ctx) : await personOfResetToken(ctx),
-            )
+            subjects.set(ctx.context, await readSubject(ctx))
           }),
         },
       ],
@@ -73,25 +166,41 @@ export function betterAuthEvents(daybook: Recorder): BetterAuthPlugin {
           matcher: () => true,
           handler: createAuthMiddleware(async (ctx) => {
             const failure = failureOf(ctx.context.returned)
-            if (failure) {
-              if (SIGN_IN_ATTEMPT.test(ctx.path) && failure.isRefusal) {
-                const [field, name] = triedName(ctx.body)
-                const account = await accountOf(ctx, field, name)
-                await daybook.recordLoginFailure({ name, id: account?.id, reason: failure.reason })
-              }
-            } else if (ctx.path === '/sign-out') {
-              const person = subjectOf(ctx)
-              if (person) await daybook.recordLogout(actorOf(person))
-            } else {
-              const arrived = personSignedIn(ctx)
-              if (arrived) await daybook.recordLogin(actorOf(arrived))
-              const changed = await personWithNewPassword(ctx, subjectOf)
-              if (changed) await recordPasswordChange(daybook, changed, ctx.context.session?.user ?? changed)
-            }
+            await (failure ? recordFailure(ctx, failure) : recordSuccess(ctx))
           }),
         },
       ],
     },
+  }
+}
+
+async function readSubject(ctx: HookContext): Promise<Subject | undefined> {
+  const { internalAdapter } = ctx.context
+  if (ctx.path === '/reset-password') {
+    const person = await personOfResetToken(ctx)
+    return person && { person }
+  }
+  if (ctx.path in ADMINISTRATION) {
+    // As Better Auth reads it: numbers and lists become text.
+    const id = String(ctx.body?.userId)
+    // Whom a stranger names is not looked for: the endpoint turns them away before.
+    if (id.includes('\0') || !(await getSessionFromCtx(ctx, { disableRefresh: true }))) return undefined
+    const person: Person | null = await internalAdapter.findUserById(id)
+    return person ? { person } : undefined
+  }
+  const session = await getSessionFromCtx(ctx, { disableRefresh: true })
+  return session ? { person: session.user, by: await actorOfSession(session, internalAdapter) } : undefined
+}
+
+/** What has become of a person's role and ban. */
+function* roleAndBan(before: Person, after: Person): Iterable<AuditEvent> {
+  const [role, newRole] = [before.role ?? null, after.role ?? null]
+  if (role !== newRole) {
+    yield { action: newRole ? 'permission_granted' : 'permission_revoked', changes: { role: [role, newRole] } }
+  }
+  const [banned, isBanned] = [before.banned ?? false, after.banned ?? false]
+  if (banned !== isBanned) {
+    yield { action: isBanned ? 'user.banned' : 'user.unbanned', changes: { banned: [banned, isBanned] } }
   }
 }
 
@@ -108,17 +217,6 @@ function personSignedIn({ path, context }: HookContext): Person | undefined {
   return SIGN_IN.test(path) || !session ? newSession.user : undefined
 }
 
-function recordPasswordChange(daybook: Recorder, person: Person, by: Person): Promise<void> {
-  const { id, label } = actorOf(person)
-  const object = { model: daybook.userModel, ...(id && { id }), ...(label && { label }) }
-  return daybook.runAs(actorOf(by), () => daybook.record({ action: 'password_changed', object }))
-}
-
-async function personOfSession(ctx: HookContext): Promise<Person | undefined> {
-  const session = await getSessionFromCtx(ctx, { disableRefresh: true })
-  return session?.user
-}
-
 async function personOfResetToken(ctx: HookContext): Promise<Person | undefined> {
   const token: unknown = ctx.body?.token || ctx.query?.token
   if (typeof token !== 'string') return undefined
@@ -127,20 +225,15 @@ async function personOfResetToken(ctx: HookContext): Promise<Person | undefined>
   return (verification && (await internalAdapter.findUserById(verification.value))) ?? undefined
 }
 
-async function personWithNewPassword(
-  ctx: HookContext,
-  subjectOf: (ctx: HookContext) => Person | undefined,
-): Promise<Person | undefined> {
+async function personWithNewPassword(ctx: HookContext, subject: Subject | undefined): Promise<Person | undefined> {
   const { internalAdapter, session } = ctx.context
   switch (ctx.path) {
     case '/change-password':
       return session?.user
-    case '/reset-password':
-      return subjectOf(ctx)
     case '/email-otp/reset-password':
       return (await internalAdapter.findUserByEmail(ctx.body.email))?.user
     case '/admin/set-user-password':
-      return (await internalAdapter.findUserById(ctx.body.userId)) ?? undefined
+      return subject?.person
     default:
       return undefined
   }
@@ -149,6 +242,8 @@ async function personWithNewPassword(
 interface Failure {
   /** The person was turned away; false where the server itself failed. */
   readonly isRefusal: boolean
+  /** The person is known, and may not do this. */
+  readonly isDenial: boolean
   readonly reason: string
 }
 
@@ -163,9 +258,13 @@ function failureOf(returned: unknown): Failure | undefined {
   if (statusCode !== undefined && statusCode < 400) {
     const location = new Headers(headers).get('location') ?? ''
     const reason = new URL(location, 'http://localhost').searchParams.get('error')
-    return reason === null ? undefined : { isRefusal: true, reason: constantOf(reason) }
+    return reason === null ? undefined : { isRefusal: true, isDenial: false, reason: constantOf(reason) }
   }
-  return { isRefusal: statusCode !== undefined && statusCode < 500, reason: constantOf(body?.code ?? status) }
+  return {
+    isRefusal: statusCode !== undefined && statusCode < 500,
+    isDenial: statusCode === 403,
+    reason: constantOf(body?.code ?? status),
+  }
 }
 
 /** Codes are names; anything else that stands in their place may hold what somebody typed. */
@@ -214,11 +313,17 @@ interface SessionSource {
 export function betterAuthActor(auth: SessionSource) {
   return async ({ headers }: { readonly headers: IncomingHttpHeaders }): Promise<RequestActor | undefined> => {
     const found = await auth.api.getSession({ headers: fromNodeHeaders(headers), query: { disableRefresh: true } })
-    if (!found) return undefined
-    const { impersonatedBy } = found.session as { readonly impersonatedBy?: string | null }
-    if (!impersonatedBy) return actorOf(found.user)
-    const { internalAdapter } = await auth.$context
-    const administrator = await internalAdapter.findUserById(impersonatedBy)
-    return { ...actorOf(administrator ?? { id: impersonatedBy }), onBehalfOf: actorOf(found.user) }
+    return found ? actorOfSession(found, (await auth.$context).internalAdapter) : undefined
   }
+}
+
+/** Who acts in a session: while an administrator impersonates somebody, the administrator in that person's name. */
+async function actorOfSession(
+  { user, session }: PersonSession,
+  people: { findUserById(id: string): Promise<Person | null> },
+): Promise<RequestActor> {
+  const { impersonatedBy } = session as { readonly impersonatedBy?: string | null }
+  if (!impersonatedBy) return actorOf(user)
+  const administrator = await people.findUserById(impersonatedBy)
+  return { ...actorOf(administrator ?? { id: impersonatedBy }), onBehalfOf: actorOf(user) }
 }

@@ -13,13 +13,16 @@ interface DoctorFlags extends WaitFlags {
   readonly schema?: readonly string[]
   readonly reconcile?: true
   readonly reconcileRows: number
+  readonly contextHours: number
 }
 
 const EXAMPLES = `
 It looks at triggers, roles, rights and months, and compares rows of the tables
 with what the log says of them last: a change that was made with the capture
-off is detected so. Only --fix changes anything. The exit code is 1 if there is
-an error; warnings leave it at 0. Run it as a superuser to look at everything.
+off is detected so. It tells too which programs of the application wrote
+without a context, so that the log names nobody. Only --fix changes anything.
+The exit code is 1 if there is an error; warnings leave it at 0. Run it as a
+superuser to look at everything.
 
 Examples
   $ daybook doctor
@@ -41,6 +44,11 @@ export function addDoctor(program: Command, terminal: Terminal, outcome: Outcome
         .argParser(wholeNumber(0, 1_000_000_000)),
     )
     .addOption(new Option('--reconcile', 'compare every row and every entry').conflicts('reconcileRows'))
+    .addOption(
+      new Option('--context-hours <number>', 'tell what was written without a context in so many hours; 0 for not')
+        .default(24)
+        .argParser(wholeNumber(0, 87_600)),
+    )
     .addOption(waitOption())
     .addHelpText('after', EXAMPLES)
     .action(async (_options, command: Command) => {
@@ -49,6 +57,7 @@ export function addDoctor(program: Command, terminal: Terminal, outcome: Outcome
         doctor(database, {
           fix: options.fix ?? false,
           reconcileRows: options.reconcile ? Number.POSITIVE_INFINITY : options.reconcileRows,
+          contextHours: options.contextHours,
           ...(options.schema && { schemas: options.schema }),
           ...retryFor(terminal, options, 'a table'),
         }),

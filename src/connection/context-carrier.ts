@@ -58,7 +58,8 @@ export class ContextCarrier {
   /** Whether the server has SET_CONTEXT by its name. `refused`: behind a pooler that shares out its connections it may be there or not. */
   #named: 'no' | 'yes' | 'refused' = 'no'
   #stage: Stage | undefined
-  #beforeFirstMessage: ((text: string | undefined, simple: boolean) => void) | undefined
+  /** Gives true for a Query message that it keeps back, to send it itself. */
+  #beforeFirstMessage: ((text: string | undefined, simple: boolean) => unknown) | undefined
 
   constructor(wire: Wire, onUnattributed: (keyword: string) => void) {
     this.#wire = wire
@@ -80,8 +81,7 @@ export class ContextCarrier {
       this.#send.bind(message)
     }
     wire.query = (text) => {
-      this.#announce(text, true)
-      this.#send.query(text)
+      if (!this.#announce(text, true)) this.#send.query(text)
     }
     wire.emit = (event, ...args) => {
       const message = (args[0] ?? {}) as { readonly code?: string; readonly status?: string }
@@ -100,7 +100,7 @@ export class ContextCarrier {
       try {
         return query.requiresPreparation
           ? this.#submitQuery(query, context, () => submit(connection))
-          : this.#submitForeign(context, () => submit(connection))
+          : this.#submitForeign(query, context, () => submit(connection))
       } finally {
         this.#beforeFirstMessage = undefined
         stream.uncork?.()
@@ -135,25 +135,41 @@ export class ContextCarrier {
     return null
   }
 
-  /** A cursor or a stream: what it will send shows only when it does. */
-  #submitForeign(context: string, submit: () => unknown): unknown {
-    if (!this.#wants(context)) return submit()
-    if (this.#status === 'T') {
-      this.#sendAhead(context, submit)
+  /** A cursor or a stream. */
+  #submitForeign({ text }: Submittable, context: string, submit: () => unknown): unknown {
+    const [first, ...others] = readStatements(typeof text === 'string' ? text : '')
+    if (first?.keyword === 'COPY' && others.length === 0 && this.#wants(context)) {
+      if (this.#status === 'T') this.#sendAhead(context, submit)
+      else this.#sendAround(context, submit, 'when it is over')
       return null
     }
-    this.#beforeFirstMessage = (text, simple) => {
-      const [statement, ...others] = readStatements(text ?? '')
-      if (!simple && statement?.kind === 'carries' && others.length === 0) this.#sendInBatch(context)
-      else this.#onUnattributed(statement?.keyword ?? '')
-    }
+    // Not all say what they will send: it shows when they do.
+    this.#beforeFirstMessage = (sent = '', simple) => this.#noteForeign(sent, simple, context)
     return submit()
   }
 
-  #announce(text: string | undefined, simple: boolean): void {
+  /** Gives true for a Query message that it keeps back. */
+  #noteForeign(text: string, simple: boolean, context: string): boolean {
+    const statements = readStatements(text)
+    const writing = statements.find((statement) => statement.kind !== 'control')
+    const wanted = writing && this.#wants(context)
+    if (statements.some((statement) => statement.forgetsSettings)) this.#inForce = undefined
+    if (!wanted) return false
+    const inTransaction = this.#status === 'T'
+    if (simple && inTransaction) {
+      this.#sendAhead(context, () => this.#send.query(text))
+      return true
+    }
+    if (!simple && (inTransaction || (writing.kind === 'carries' && statements.length === 1)))
+      this.#sendInBatch(context)
+    else this.#onUnattributed(writing.keyword)
+    return false
+  }
+
+  #announce(text: string | undefined, simple: boolean): boolean {
     const before = this.#beforeFirstMessage
     this.#beforeFirstMessage = undefined
-    before?.(text, simple)
+    return before?.(text, simple) === true
   }
 
   #wants(context: string): boolean {
@@ -270,7 +286,8 @@ export class ContextCarrier {
     })
   }
 
-  #sendAround(context: string, submit: () => unknown): void {
+  /** A COPY takes what follows it for its data: its COMMIT must wait. */
+  #sendAround(context: string, submit: () => unknown, commit: 'at once' | 'when it is over' = 'at once'): void {
     this.#send.parse({ text: 'begin' })
     this.#send.bind({})
     this.#send.execute({})
@@ -286,11 +303,12 @@ export class ContextCarrier {
       this.#stage = (event) => {
         if (event !== 'readyForQuery') return false
         this.#stage = this.#closing()
+        if (commit === 'when it is over') this.#send.query('commit')
         return true
       }
       submit()
       // After an error in between, COMMIT rolls back.
-      this.#send.query('commit')
+      if (commit === 'at once') this.#send.query('commit')
       return true
     })
   }

@@ -15,11 +15,16 @@ export interface Actor {
   readonly label?: string
 }
 
+/** Who makes a request; while somebody acts as another person, `onBehalfOf` is that person. */
+export interface RequestActor extends Actor {
+  readonly onBehalfOf?: Actor
+}
+
 /** Who is acting, from where, and whatever the application adds. Every part may be left out. */
 export interface Context {
   readonly actor?: Actor
   /** The other person of an impersonation: `actor` did it in the name of this one. */
-  readonly onBehalfOf?: Actor
+  readonly onBehalfOf?: Actor | undefined
   readonly ipAddress?: string
   readonly userAgent?: string
   /** Method and route pattern, such as `PATCH /invoices/:id`. */

@@ -3,8 +3,8 @@ import { parseCursor } from '../core/cursor.ts'
 import type { Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import { KNOWN_ACTIONS } from '../core/event.ts'
-import { isEmptyFilter, needsSearch, parseFilter } from '../core/filter.ts'
-import type { Count, Page, TrackedName } from '../store/index.ts'
+import { type Filter, isEmptyFilter, needsSearch, parseFilter } from '../core/filter.ts'
+import type { Count, Page, TrackedName, Unattributed } from '../store/index.ts'
 import { EntryDetail } from './entry-detail.tsx'
 import { EntryList, type WholeStatement } from './entry-list.tsx'
 import { parseEntryId } from './entry-page.tsx'
@@ -34,9 +34,10 @@ export async function listPage(visit: Visit) {
 
   // Who asks for one statement wants to see its entries.
   const folds = state.filter.statement === undefined
-  const [{ page, ends }, counted, choices, open] = await Promise.all([
+  const [{ page, ends }, counted, unattributed, choices, open] = await Promise.all([
     folds ? readFolded(visit, state) : store.page({ ...state, limit: PAGE_SIZE }).then((page) => ({ page, ends: [] })),
     countOf(visit, state),
+    unattributedOf(visit, state),
     readChoices(visit),
     state.entry === undefined ? undefined : store.entry(state.entry),
   ])
@@ -65,7 +66,14 @@ export async function listPage(visit: Visit) {
           </details>
         )}
         <div class="list">
-          <Summary state={state} count={counted ?? countOnPage(page)} page={page} visit={visit} />
+          <Summary
+            state={state}
+            count={counted ?? countOnPage(page)}
+            unattributed={unattributed}
+            page={page}
+            visit={visit}
+          />
+          {asksForNobody(state.filter) && <NamesNobody />}
           {isFirstRun ? (
             <FirstRun tracked={tracked} />
           ) : page.entries.length === 0 && !page.searchedTo ? (
@@ -110,6 +118,22 @@ function parseState(params: URLSearchParams): ListState {
 async function countOf({ store }: Visit, { filter, countExactly }: ListState): Promise<Count | undefined> {
   if (countExactly) return { count: await store.countExactly(filter), orMore: false }
   return needsSearch(filter) ? undefined : store.count(filter)
+}
+
+const UNATTRIBUTED_HOURS = 24
+
+/** How many of the newest entries name nobody; asked for where the log is seen as a whole. */
+function unattributedOf(
+  { store, now }: Visit,
+  { filter, before, after }: ListState,
+): Promise<Unattributed> | undefined {
+  const isWhole = isEmptyFilter(filter) && before === undefined && after === undefined
+  return isWhole ? store.unattributed(new Date(now.getTime() - UNATTRIBUTED_HOURS * 3_600_000)) : undefined
+}
+
+/** Whether a filter asks for the database's own users alone. */
+function asksForNobody({ actor = [] }: Filter): boolean {
+  return actor.length > 0 && actor.every((value) => value.startsWith('database:'))
 }
 
 function countOnPage(page: Page): Count {
@@ -187,7 +211,13 @@ interface PartProps {
   readonly visit: Visit
 }
 
-function Summary({ state, count, page, visit }: PartProps & { readonly count: Count; readonly page: Page }) {
+interface SummaryProps extends PartProps {
+  readonly count: Count
+  readonly unattributed: Unattributed | undefined
+  readonly page: Page
+}
+
+function Summary({ state, count, unattributed, page, visit }: SummaryProps) {
   const number = count.count.toLocaleString('en-US')
   return (
     <div class="sum">
@@ -203,6 +233,13 @@ function Summary({ state, count, page, visit }: PartProps & { readonly count: Co
           count exactly
         </a>
       )}
+      {unattributed && unattributed.count > 0 && (
+        <a class="nobody" href={visit.links.list({ filter: unattributed.filter })}>
+          {unattributed.count.toLocaleString('en-US')}
+          {unattributed.orMore && '+'} of the last {UNATTRIBUTED_HOURS} hours{' '}
+          {unattributed.count === 1 ? 'names' : 'name'} nobody
+        </a>
+      )}
       <span class="zone">times in UTC</span>
       {page.entries.length > 0 && (
         <a class="btn" href={visit.links.exportCsv(state.filter)}>
@@ -210,6 +247,16 @@ function Summary({ state, count, page, visit }: PartProps & { readonly count: Co
         </a>
       )}
     </div>
+  )
+}
+
+function NamesNobody() {
+  return (
+    <p class="note">
+      These entries name nobody: a database user made them, without the context of a request or a job. It may have been
+      a script, a job outside of <code>runAs()</code>, somebody with <code>psql</code>, or a connection that does not
+      carry the context. <code>npx daybook doctor</code> tells from which programs they came.
+    </p>
   )
 }
 

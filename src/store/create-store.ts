@@ -11,6 +11,7 @@ import { scan } from './scan.ts'
 import { storeError } from './store-error.ts'
 import { streamEntries } from './stream.ts'
 import { readTimeline, type TimelineQuery } from './timeline.ts'
+import { countUnattributed, type Unattributed } from './unattributed.ts'
 import {
   type RecentActor,
   readRecentActors,
@@ -34,6 +35,11 @@ export interface Store {
   count(filter?: Filter, options?: { readonly atMost?: number }): Promise<Count>
   /** How many entries a filter has, counted to the end: seconds on a large log. */
   countExactly(filter?: Filter): Promise<number>
+  /**
+   * How many entries the application's roles made since a moment without a context (who is writing), counted up to a bound (default 1,000),
+   * and the filter that finds them.
+   */
+  unattributed(since: Date, options?: { readonly atMost?: number }): Promise<Unattributed>
   /** The actions or models that occur, in order, 200 at most. */
   values(field: ValuesField): Promise<readonly string[]>
   /** Who acted lately, the most recent first, 50 at most. */
@@ -64,6 +70,7 @@ export function createStore(database: Database): Store {
     timeline: (query) => translated(() => readTimeline(database, query)),
     count: (filter = {}, { atMost = 10_000 } = {}) => translated(() => countUpTo(database, filter, atMost)),
     countExactly: (filter = {}) => translated(() => countExactly(database, filter)),
+    unattributed: (since, { atMost = 1000 } = {}) => translated(() => countUnattributed(database, since, atMost)),
     values: (field) => translated(() => readValues(database, field)),
     recentActors: () => translated(() => readRecentActors(database)),
     tracked: () => translated(() => readTracked(database)),

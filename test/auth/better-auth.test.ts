@@ -485,7 +485,9 @@ describe('the actor of a request', () => {
     const chief = await newPerson()
     await database.pool.query(`update "user" set role = 'admin' where id = $1`, [chief.id])
     await chief.visitor.post('/api/auth/admin/impersonate-user', { userId: person.id })
-    expect(await entries()).toEqual([])
+    const acted = { actor_id: chief.id, actor_label: chief.email, object_id: person.id, object_label: person.email }
+    expect(await entry()).toMatchObject({ action: 'impersonation_started', ...acted })
+    await forget()
     await chief.visitor.post('/notes/impersonated')
 
     expect(await entry()).toMatchObject({
@@ -495,7 +497,7 @@ describe('the actor of a request', () => {
     })
     await forget()
     await chief.visitor.post('/api/auth/admin/stop-impersonating')
-    expect(await entries()).toEqual([])
+    expect(await entry()).toMatchObject({ action: 'impersonation_ended', ...acted })
   })
 
   test('B36 a deleted user’s entries keep id and label', async () => {

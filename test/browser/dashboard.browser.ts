@@ -7,6 +7,7 @@ import type { Authorization } from '../../src/core/authorize.ts'
 import { createDashboard } from '../../src/dashboard/index.ts'
 import { expressDashboard } from '../../src/middleware/express.ts'
 import type { Store } from '../../src/store/index.ts'
+import { createLoginRole } from '../database.ts'
 import { createTestLog, type TestLog } from '../store/log.ts'
 import { axeFindings, launchChromium } from './chromium.ts'
 
@@ -43,6 +44,8 @@ beforeAll(async () => {
   empty = await createTestLog()
   await empty.pool.query('create table invoice (id int primary key)')
   await empty.pool.query("select daybook.configure_table('public.invoice', 'Invoice')")
+  await createLoginRole(log.pool, 'browser_app')
+  await log.pool.query('grant daybook_writer to browser_app')
   await fill(log)
   const away = new Proxy({}, { get: () => () => Promise.reject(Object.assign(new Error(), { code: 'ECONNREFUSED' })) })
   const app = express()
@@ -67,6 +70,10 @@ afterAll(async () => {
 async function fill({ write }: TestLog): Promise<void> {
   const ada = { actor_id: '7', actor_label: 'ada@example.com', ip_address: '203.0.113.9', request_id: '0193f2c8-7c1e' }
   const invoice = { ...ada, model: 'Invoice', object_id: '117', object_label: '2024-0117' }
+  const nobody = { actor_type: 'database', actor_id: 'browser_app', actor_label: 'browser_app', model: 'Customer' }
+  await write(
+    ...Array.from({ length: 12 }, (_, n) => ({ ...nobody, object_id: String(n), object_label: `Customer ${n}` })),
+  )
   const recorded_at = '2026-11-21T02:00:00Z'
   const price = {
     recorded_at,
@@ -108,6 +115,7 @@ const PAGES = {
   list: () => '/audit/',
   'a filtered list': () => '/audit/?model=Invoice&action=update&actor=ada%40example.com&from=2026-01-01&text=0117',
   'a list with an open entry': () => `/audit/?entry=${newest}`,
+  'a list of entries that name nobody': () => '/audit/?actor=database%3Abrowser_app',
   'an entry': () => `/audit/entries/${newest}`,
   'a timeline': () => '/audit/objects/Invoice/117',
   'an empty result': () => '/audit/?ip=192.0.2.1',
@@ -212,6 +220,14 @@ test('keys move through the list, open and close, unless they are switched off',
   await page.getByRole('button', { name: 'switch keys off' }).click()
   await page.keyboard.press('/')
   expect(await page.evaluate(() => document.activeElement?.getAttribute('name'))).toBeNull()
+  await page.context().close()
+})
+
+test('what names nobody is one link away, and told what it is', async () => {
+  const { page } = await open('/audit/', { javaScriptEnabled: false, viewport: { width: 390, height: 800 } })
+  await page.getByRole('link', { name: '12 of the last 24 hours name nobody' }).click()
+  await page.getByText('These entries name nobody').waitFor()
+  expect(await page.locator('a.row').count()).toBe(12)
   await page.context().close()
 })
 

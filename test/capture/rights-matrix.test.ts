@@ -217,13 +217,15 @@ describe('the log, on every partition that there is and that was made later', ()
 /** The functions that a role may run. */
 const RUNNABLE: Readonly<Record<Who, readonly string[]>> = {
   stranger: [],
-  application: ['ensure_months', 'record'],
-  reader: ['findings', 'granted_rights', 'parts'],
-  tableOwner: ['ensure_months', 'record'],
+  application: ['ensure_months', 'probe', 'record', 'wiring'],
+  reader: ['application_roles', 'attribution', 'findings', 'granted_rights', 'parts'],
+  tableOwner: ['ensure_months', 'probe', 'record', 'wiring'],
 }
 
 /** What runs with other rights than its caller's, hence must not do what the caller tells it to; and whose rights these are. */
 const OTHERS_RIGHTS: Readonly<Record<string, string>> = {
+  application_roles: 'daybook_owner',
+  attribution: 'daybook_owner',
   capture_: 'daybook_owner',
   compile_capture: 'daybook_owner',
   count_rows: 'daybook_lookup',
@@ -239,7 +241,9 @@ const OTHERS_RIGHTS: Readonly<Record<string, string>> = {
   granted_rights: 'daybook_owner',
   look_up: 'daybook_lookup',
   parts: 'daybook_owner',
+  probe: 'daybook_owner',
   record: 'daybook_owner',
+  wiring: 'daybook_owner',
 }
 
 describe('the functions of the log', () => {

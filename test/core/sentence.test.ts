@@ -6,6 +6,8 @@ import { testEntry } from './entry.ts'
 
 const say = (parts: Partial<Entry>) => sentenceText(describeEntry(testEntry(parts)))
 
+const grace = { model: 'User', objectId: '8', objectLabel: 'grace@example.com' }
+
 const masked = { $daybook: 'masked' }
 
 describe('the sentence of an entry', () => {
@@ -48,6 +50,18 @@ describe('the sentence of an entry', () => {
       { action: 'permission_revoked', model: 'User', objectLabel: 'grace@example.com', relatedModel: 'Role' },
     ],
     ['ada@example.com signed in', { action: 'login', model: 'User', objectId: '7', objectLabel: 'ada@example.com' }],
+    ['ada@example.com began to act as User grace@example.com', { action: 'impersonation_started', ...grace }],
+    ['ada@example.com ceased to act as User grace@example.com', { action: 'impersonation_ended', ...grace }],
+    ['ada@example.com banned User grace@example.com', { action: 'user.banned', ...grace }],
+    ['ada@example.com lifted the ban of User grace@example.com', { action: 'user.unbanned', ...grace }],
+    [
+      'ada@example.com was not allowed to act as User grace@example.com',
+      { action: 'impersonation_started', outcome: 'denied', ...grace },
+    ],
+    [
+      'ada@example.com was not allowed to grant a permission to grace@example.com',
+      { action: 'permission_granted', outcome: 'denied', ...grace },
+    ],
     ['ada@example.com signed out', { action: 'logout', model: null, objectId: null, objectLabel: null }],
     [
       'Sign-in failed for grace@example.com',

@@ -107,6 +107,39 @@ beforeEach(() => {
   recorded = []
 })
 
+describe('entries that name nobody', () => {
+  /** The log with so many of them. */
+  const withNobody = (count: number, orMore = false): Store => ({
+    ...log.store,
+    unattributed: async () => ({ count, orMore, filter: { actor: ['database:app'], from: '2026-11-22T12:00:00Z' } }),
+  })
+  const shown = (path: string, store: Store) =>
+    page(
+      path,
+      dashboardFor(() => STAFF, store),
+    )
+
+  test('B46 are counted on the list of everything, with a bound, and lead to themselves', async () => {
+    const { html } = await shown('/', withNobody(1000, true))
+    expect(textOf(html)).toContain('1,000+ of the last 24 hours name nobody')
+    expect(linkTo(html, 'name nobody')).toBe('/audit/?actor=database%3Aapp&from=2026-11-22T12%3A00%3A00Z')
+    expect(textOf((await shown('/', withNobody(1))).html)).toContain('1 of the last 24 hours names nobody')
+  })
+
+  test('are not spoken of where there are none, and not counted where the list is filtered or another page', async () => {
+    expect(textOf((await shown('/', withNobody(0))).html)).not.toContain('nobody')
+    const uncounted = { ...log.store, unattributed: () => Promise.reject(new Error('counted')) }
+    for (const path of ['/?model=Invoice', `/?before=${ids.at(-1)}`]) {
+      expect(await shown(path, uncounted)).toMatchObject({ status: 200 })
+    }
+  })
+
+  test('are explained where they are asked for', async () => {
+    expect(textOf((await shown('/?actor=database%3Aapp', withNobody(0))).html)).toContain('These entries name nobody')
+    expect(textOf((await shown('/?actor=user%3A7', withNobody(0))).html)).not.toContain('name nobody')
+  })
+})
+
 describe('who may look', () => {
   test('B43 is never decided by default: without authorize there is no dashboard', () => {
     const options = { store: log.store, recordAs: async () => {} }

@@ -5,7 +5,8 @@ import { type Finding, type FindingCode, inOrderOfImportance, toFinding } from '
 import { ensureMonths, installedVersion } from './install.ts'
 import { type LockRetryOptions, withLockRetry } from './lock-retry.ts'
 import { pinSearchPath } from './pin-search-path.ts'
-import { type Reconciliation, reconcile } from './reconcile.ts'
+import type { Reconciliation } from './reconcile/reconciliation.ts'
+import { reconcile } from './reconcile.ts'
 import { readEventTriggers, readFunctions, readMigrations } from './sql-files.ts'
 import { capture, trackedTables } from './track.ts'
 
@@ -19,6 +20,11 @@ export interface DoctorOptions extends LockRetryOptions {
    * Infinity: all. Default 1,000.
    */
   readonly reconcileRows?: number
+  /**
+   * Of the last so many hours it is told how much the application's roles wrote without a context, as far as the newest 20,000 statements
+   * go. 0: not looked at. Default 24.
+   */
+  readonly contextHours?: number
 }
 
 /** What {@link doctor} found. */
@@ -43,6 +49,11 @@ export interface Diagnosis {
 }
 
 const RECONCILE_ROWS = 1000
+const CONTEXT_HOURS = 24
+/** Ten years. */
+const MAX_CONTEXT_HOURS = 87_600
+/** Statements of the log that are looked at for their context. */
+const MAX_STATEMENTS = 20_000
 
 /**
  * Looks whether every change can still be recorded, who could go round it, and whether the tables are what the log says of them last, so
@@ -55,11 +66,17 @@ const RECONCILE_ROWS = 1000
  */
 export async function doctor(connected: Database, options: DoctorOptions = {}): Promise<Diagnosis> {
   const database = pinSearchPath(connected)
-  const { fix = false, reconcileRows = RECONCILE_ROWS } = options
+  const { fix = false, reconcileRows = RECONCILE_ROWS, contextHours = CONTEXT_HOURS } = options
   if (!(reconcileRows >= 0)) {
     throw new DaybookError(
       'invalid_option',
       `reconcileRows must be 0, a number of rows or Infinity, not ${reconcileRows}.`,
+    )
+  }
+  if (!(contextHours >= 0 && contextHours <= MAX_CONTEXT_HOURS)) {
+    throw new DaybookError(
+      'invalid_option',
+      `contextHours must be 0 or a number of hours up to ${MAX_CONTEXT_HOURS}, not ${contextHours}.`,
     )
   }
   const installed = await installedVersion(database).catch(explain)
@@ -72,8 +89,9 @@ export async function doctor(connected: Database, options: DoctorOptions = {}): 
   const notFixed = await repair(database, before, options)
   const after = await examine(database)
   const compared = reconcileRows > 0 ? await compare(database, reconcileRows) : undefined
+  const bare = contextHours > 0 ? await examineContexts(database, contextHours) : []
   const inScope = scopeOf(options.schemas)
-  const findings = inOrderOfImportance([...after, ...(compared?.findings ?? [])].filter(inScope))
+  const findings = inOrderOfImportance([...after, ...bare, ...(compared?.findings ?? [])].filter(inScope))
   const tracked = await database.query<{ count: number }>('select count(*)::int from daybook.tracked_table')
   return {
     healthy: !findings.some(({ severity }) => severity === 'error'),
@@ -336,6 +354,43 @@ async function compilesOtherwise(database: Database, id: number): Promise<boolea
     if (!(error instanceof NotKept)) throw error
   }
   return differs
+}
+
+interface Attribution {
+  readonly role: string
+  readonly table: string
+  readonly program: string | null
+  readonly statements: number
+  readonly without_context: number
+}
+
+/** What the application's roles wrote lately without saying who it was, by table. */
+async function examineContexts(database: Database, hours: number): Promise<Finding[]> {
+  const { rows } = await database.query<Attribution>(
+    `select a.role, a.relation as table, a.program, a.statements, a.without_context
+      from daybook.attribution(now() - make_interval(secs => $1::float8 * 3600), $2) a order by a.without_context desc, a.program`,
+    [hours, MAX_STATEMENTS],
+  )
+  const byTable = new Map<string, Attribution[]>()
+  for (const row of rows) {
+    const key = JSON.stringify([row.role, row.table])
+    byTable.set(key, [...(byTable.get(key) ?? []), row])
+  }
+  const total = (its: readonly Attribution[], count: 'statements' | 'without_context') =>
+    its.reduce((sum, row) => sum + row[count], 0)
+  return [...byTable.values()].flatMap((its) => {
+    const [first] = its
+    const count = total(its, 'without_context')
+    if (!first || count === 0) return []
+    const names = its
+      .filter(({ without_context }) => without_context > 0)
+      .map(
+        ({ program, without_context }) =>
+          `${program ?? 'no program named'}: ${without_context.toLocaleString('en-US')}`,
+      )
+    const { role, table } = first
+    return [toFinding('writes_without_context', { role, table, names, count, of: total(its, 'statements'), hours })]
+  })
 }
 
 async function compare(database: Database, rows: number) {

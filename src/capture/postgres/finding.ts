@@ -36,6 +36,9 @@ export interface Observation {
   readonly object?: string
   readonly keys?: readonly string[]
   readonly count?: number
+  /** Of how many. */
+  readonly of?: number
+  readonly hours?: number
   readonly reason?: string
 }
 
@@ -57,11 +60,76 @@ interface Seen {
   readonly object: string
   readonly count: string
   readonly one: boolean
+  readonly number: string
+  readonly of: string
+  readonly hours: string
   readonly reason: string
 }
 
+const WHO_IS_WRITING = 'docs/connection.md tells which pools carry it, for each ORM'
+
 const RULES = {
+  // The context on its way
+  context_not_carried: {
+    severity: 'error',
+    message: ({ role, number, of }) =>
+      `${number} of ${of} statements that were sent in a context, as ${role}, came without it: such writes are recorded as the database user's.`,
+    advice: () =>
+      `Make the pool with createPool() of daybook/connection/pg, and hand that very pool to the ORM (${WHO_IS_WRITING}).`,
+  },
+  context_mixed: {
+    severity: 'error',
+    message: ({ number, of }) =>
+      `${number} of ${of} statements that were sent at once came with the context of another one: entries name the wrong person.`,
+    advice: () =>
+      'Let the ORM use the pool of createPool() itself: a plain pg.Pool over Daybook’s Client runs who waits in the context of who was before.',
+  },
+  context_left_behind: {
+    severity: 'error',
+    message: ({ number, of }) =>
+      `${number} of ${of} statements that were sent without a context had one: it was left behind on the connection.`,
+    advice: () =>
+      'Find out who sets daybook.context for the whole session (set, or set_config with false), and make it local to the transaction.',
+  },
+  entry_refused: {
+    severity: 'error',
+    message: ({ role, reason }) => `The database takes no entry from ${role} (${reason}).`,
+    advice: () =>
+      'Until that is mended, writes to tracked tables fail: look into the server’s log, then run daybook doctor.',
+  },
+  reads_only: {
+    severity: 'error',
+    message: ({ role }) =>
+      `The statement of ${role} reached a server, or a transaction, that takes no writes: nothing is known of those that do.`,
+    advice: () => 'Pass verifyWiring a function that runs SQL where the application writes: on the primary.',
+  },
+  role_may_not_ask: {
+    severity: 'error',
+    message: ({ role }) =>
+      `${role} is no member of daybook_writer: it may record no events, nor look at its own wiring.`,
+    advice: ({ role }) => `Make it one: daybook init --app-role ${role}`,
+  },
+  sent_without_context: {
+    severity: 'warning',
+    message: ({ number, one }) =>
+      `${number} ${one ? 'statement' : 'statements'} of this process had to go without the context that was there.`,
+    advice: () =>
+      'See “What goes without its context” in docs/connection.md; the pool emits unattributed on its clients.',
+  },
+  writes_without_context: {
+    severity: 'warning',
+    message: ({ table, role, number, one, of, hours, names }) =>
+      `Of ${of} ${of === '1' ? 'statement' : 'statements'} by which ${role} changed ${table} in the last ${hours}, ${number} came without a context (${names}): the log names no person or job for ${one ? 'it' : 'them'}.`,
+    advice: () =>
+      'Jobs and scripts: run them in daybook.runAs(). Requests: call daybook.verifyWiring() in the application. By hand: sign in as a role of your own.',
+  },
+
   // Capture
+  nothing_tracked: {
+    severity: 'warning',
+    message: () => 'No table is tracked: no change of any is recorded.',
+    advice: () => 'Name one: daybook track SCHEMA.TABLE',
+  },
   trigger_missing: {
     severity: 'error',
     fixable: true,
@@ -397,7 +465,7 @@ export function inOrderOfImportance(findings: readonly Finding[]): Finding[] {
 /** What was seen, as a finding. */
 export function toFinding(code: FindingCode, seen: Observation): Finding {
   const rule: Rule = RULES[code]
-  const { table, names, role, object, keys, count = 0, reason = '' } = seen
+  const { table, names, role, object, keys, count = 0, of = 0, hours = 0, reason = '' } = seen
   const words: Seen = {
     table: table ?? '',
     names: listed(names ?? []),
@@ -406,6 +474,9 @@ export function toFinding(code: FindingCode, seen: Observation): Finding {
     object: object ?? '',
     count: count === 1 ? '1 row' : `${count.toLocaleString('en-US')} rows`,
     one: count === 1,
+    number: count.toLocaleString('en-US'),
+    of: of.toLocaleString('en-US'),
+    hours: hours === 1 ? 'hour' : `${hours.toLocaleString('en-US')} hours`,
     reason,
   }
   return {

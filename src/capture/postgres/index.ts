@@ -12,7 +12,7 @@ export {
 } from './install.ts'
 export type { LockRetryOptions } from './lock-retry.ts'
 export { type PauseOptions, pause } from './pause.ts'
-export type { ComparedTable, Reconciliation } from './reconcile.ts'
+export type { ComparedTable, Reconciliation } from './reconcile/reconciliation.ts'
 export { recordEvent, type StatementRunner } from './record.ts'
 export { type SeedOptions, seed } from './seed.ts'
 export {
@@ -26,3 +26,4 @@ export {
   trackSql,
   untrack,
 } from './track.ts'
+export { verifyWiring, type Wiring, type WiringOptions } from './wiring.ts'

@@ -13,6 +13,6 @@ begin
   end if;
 end $$;
 grant usage on schema daybook to daybook_writer, daybook_reader;
-grant execute on function daybook.record, daybook.ensure_months to daybook_writer;
+grant execute on function daybook.record, daybook.ensure_months, daybook.probe, daybook.wiring to daybook_writer;
 grant select on daybook.entries, daybook.entry, daybook.tracked_table, daybook.migration to daybook_reader;
-grant execute on function daybook.findings, daybook.granted_rights, daybook.parts to daybook_reader;
+grant execute on function daybook.findings, daybook.granted_rights, daybook.parts, daybook.attribution, daybook.application_roles to daybook_reader;

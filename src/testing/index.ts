@@ -1,0 +1,6 @@
+export type { RunSql } from '../connection/run-sql.ts'
+export type { ExpectOptions } from './align.ts'
+export { TEST_TIME, withFixedClock } from './fixed-clock.ts'
+export type { ExpectedEntry } from './match.ts'
+export { asTester, TESTER } from './tester.ts'
+export { type LogSource, type LogWatch, type WatchOptions, watchLog } from './watch-log.ts'
