@@ -2,6 +2,7 @@ import type { RequestActor } from '../core/context.ts'
 import { DaybookError } from '../core/errors.ts'
 import { personAsObject } from '../core/sign-in.ts'
 import type { Daybook } from '../daybook.ts'
+import { runInRequest } from '../middleware/node-request.ts'
 
 type Done = (error?: unknown) => void
 
@@ -75,16 +76,18 @@ export function passportEvents<User = never, Request extends object = object>(
     request.login = request.logIn = (user, ...rest) => {
       const [options, done] = withDone<LogInOptions>(rest)
       if (!done) return logIn.call(request, user, options)
-      handOver(signIn(user, options), done)
+      runInRequest(request, () => handOver(signIn(user, options), done))
     }
     request.logout = request.logOut = (...rest) => {
       const [options, done] = withDone(rest)
       if (!done) return logOut.call(request, options)
-      handOver(recordSignOut(options), done)
+      runInRequest(request, () => handOver(recordSignOut(options), done))
     }
-    const person = signedIn()
-    if (person) daybook.setActor(person)
-    next()
+    runInRequest(request, () => {
+      const person = signedIn()
+      if (person) daybook.setActor(person)
+      next()
+    })
   }
 }
 
@@ -109,12 +112,16 @@ export function passportStrategy<Strategy extends PassportStrategy>(
   { triedName = nameInBody }: PassportStrategyOptions = {},
 ): Strategy {
   // Passport makes an object of each request, whose prototype this is, and puts `fail` and `error` there.
-  function authenticate(this: Attempt, request: unknown, options: LogInOptions & { assignProperty?: string } = {}) {
+  function authenticate(this: Attempt, request: object, options: LogInOptions & { assignProperty?: string } = {}) {
+    for (const name of ANSWERS) {
+      const answer: (...args: unknown[]) => void = this[name]
+      this[name] = (...args: unknown[]) => runInRequest(request, () => answer(...args))
+    }
     const { fail } = this
     if (options.session !== false && options.assignProperty === undefined) {
       this.fail = (challenge, status) => {
         const attempt = { name: triedName(request as never) as string, reason: codeOf(challenge) }
-        daybook.recordLoginFailure(attempt).then(
+        runInRequest(request, () => daybook.recordLoginFailure(attempt)).then(
           () => process.nextTick(() => fail(challenge, status)),
           (error) => process.nextTick(() => this.error(error)),
         )
@@ -125,10 +132,10 @@ export function passportStrategy<Strategy extends PassportStrategy>(
   return Object.assign(Object.create(strategy), { authenticate })
 }
 
-interface Attempt {
-  fail(challenge?: unknown, status?: number): void
-  error(error: unknown): void
-}
+/** What a strategy answers with; whatever it asked may call back from anywhere. */
+const ANSWERS = ['success', 'fail', 'error', 'redirect', 'pass'] as const
+
+type Attempt = Record<(typeof ANSWERS)[number], (...args: unknown[]) => void>
 
 function nameInBody(request: PassportRequest): unknown {
   const { username, email } = (request.body ?? {}) as { username?: unknown; email?: unknown }

@@ -9,6 +9,17 @@ export type NodeResponse = Pick<
   'headersSent' | 'hasHeader' | 'setHeader' | 'writableEnded' | 'once' | 'emit'
 >
 
+const contexts = new WeakMap<object, OpenContext>()
+
+/**
+ * Runs `work` in the context that was opened for a request. For what may come back from a driver whose queue calls one request's callback
+ * in the async context of another.
+ */
+export function runInRequest<T>(incoming: object, work: () => T): T {
+  const context = contexts.get(incoming)
+  return context ? context.run(work) : work()
+}
+
 /**
  * Opens the context of a request that Node's HTTP server gave. It lasts until the response is done. Where the client goes away before
  * that, the handler that still runs keeps it: nobody gets rid of their name by hanging up.
@@ -27,6 +38,7 @@ export function openNodeRequest<Request>(
     socketAddress: incoming.socket.remoteAddress,
     header: (name) => headers[name],
   })
+  contexts.set(incoming, context)
   const { requestId, requestIdHeader: name } = context
   outgoing.once('close', () => {
     if (outgoing.writableEnded) context.end()

@@ -72,6 +72,8 @@ export async function refusals(application: Pick<pg.Pool, 'query'>, owner: Query
   )
   expect(functions.rows.map(({ name }) => String(name).replace(/\(.*/s, ''))).toEqual([
     'daybook.ensure_months',
+    'daybook.probe',
     'daybook.record',
+    'daybook.wiring',
   ])
 }

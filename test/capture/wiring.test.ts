@@ -4,7 +4,7 @@ import { install, track, verifyWiring, type Wiring } from '../../src/capture/pos
 import { Client, createPool, type Pool } from '../../src/connection/pg.ts'
 import { openPglite } from '../../src/connection/pglite.ts'
 import { runInContext } from '../../src/core/context.ts'
-import { createLoginRole } from '../database.ts'
+import { createLoginRole, createTestDatabase } from '../database.ts'
 import { type CaptureLog, createCaptureLog } from './log.ts'
 
 const APP = 'wiring_app'
@@ -162,8 +162,9 @@ it('refuses what can not look: a function without rows, a bad option, a database
   })
   const broken = new Error('the ORM is not connected')
   await expect(refused(() => Promise.reject(broken))).rejects.toBe(broken)
-  const none = plain({ connectionString: log.url.replace(/[^/]+$/, 'postgres') })
-  await expect(refused((sql: string) => none.query(sql))).rejects.toMatchObject({ code: 'not_installed' })
+  const none = await createTestDatabase('wiring')
+  await expect(refused((sql: string) => none.pool.query(sql))).rejects.toMatchObject({ code: 'not_installed' })
+  await none.close()
 })
 
 it('B31 holds on PGlite', async () => {
@@ -174,4 +175,4 @@ it('B31 holds on PGlite', async () => {
   const carrying = pglite.createPool({ user: 'app' })
   expect(told(await verifyWiring((sql) => carrying.query(sql)))).toEqual([])
   await pglite.close()
-})
+}, 60_000)

@@ -143,6 +143,17 @@ describe.each([
       expect(await failure(log.expectEntries([to('a'), to('a'), {}], { order: 'any' }))).toContain('1 entry differs.')
     })
 
+    it('gives runners with a diff of their own what was asked for, and nothing else', async () => {
+      await asTester(() => pool.query('delete from invoice where id = 1'))
+      const expected = [{ action: 'delete', objectId: '2', objectLabel: /INV/ }]
+      await expect(log.expectEntries(expected)).rejects.toMatchObject({
+        expected,
+        actual: [{ action: 'delete', objectId: '1', objectLabel: /INV/ }],
+        operator: 'expectEntries',
+        showDiff: false,
+      })
+    })
+
     it('says where to look when there is nothing at all', async () => {
       const message = await failure(log.expectEntries([{ action: 'create', model: 'Invoice' }]))
       expect(message).toBe(`The log is not as expected: 1 entry is missing.

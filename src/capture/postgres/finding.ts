@@ -66,7 +66,7 @@ interface Seen {
   readonly reason: string
 }
 
-const WHO_IS_WRITING = 'docs/connection.md tells which pools carry it, for each ORM'
+const WHICH_POOLS = 'docs/connection.md tells which pools carry it, for each ORM'
 
 const RULES = {
   // The context on its way
@@ -75,7 +75,7 @@ const RULES = {
     message: ({ role, number, of }) =>
       `${number} of ${of} statements that were sent in a context, as ${role}, came without it: such writes are recorded as the database user's.`,
     advice: () =>
-      `Make the pool with createPool() of daybook/connection/pg, and hand that very pool to the ORM (${WHO_IS_WRITING}).`,
+      `Make the pool with createPool() of daybook/connection/pg, and hand that very pool to the ORM (${WHICH_POOLS}).`,
   },
   context_mixed: {
     severity: 'error',

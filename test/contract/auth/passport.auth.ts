@@ -17,6 +17,13 @@ declare module 'express-session' {
   }
 }
 
+/** As a driver with a queue does it: whoever waits is called back from what another request set off. */
+const waiting: (() => void)[] = []
+function mixUp(callback: () => void): void {
+  waiting.unshift(callback)
+  setTimeout(() => waiting.shift()?.(), 5)
+}
+
 function createSubject(): AuthSubject {
   let accounts: Accounts
   return {
@@ -26,10 +33,11 @@ function createSubject(): AuthSubject {
       const passport = new Passport()
       passport.serializeUser((user, done) => done(null, (user as Account).id))
       passport.deserializeUser((id, done) => {
-        accounts.get(id).then((account) => done(null, account ?? false), done)
+        mixUp(() => accounts.get(id).then((account) => done(null, account ?? false), done))
       })
       const local = new LocalStrategy({ usernameField: 'email' }, (email, password, done) => {
-        accounts.find(email, password).then((account) => done(null, account ?? false, { message: password }), done)
+        const refusal = { message: password }
+        mixUp(() => accounts.find(email, password).then((account) => done(null, account ?? false, refusal), done))
       })
       passport.use(passportStrategy(daybook, local))
       passport.use('second', passportStrategy(daybook, local))

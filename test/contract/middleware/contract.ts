@@ -285,7 +285,8 @@ export function middlewareContract({ name, parameter = ':id', start }: Framework
         cookie: 'a=1; b=2',
         body: '{"a":[1,{"b":null}]}',
       })
-      expect(new URL(asked.url)).toMatchObject({ pathname: '/echo/entries/7', search: '?actor=a%20b&x=1' })
+      const { pathname, searchParams } = new URL(asked.url)
+      expect([pathname, ...searchParams]).toEqual(['/echo/entries/7', ['actor', 'a b'], ['x', '1']])
     })
   })
 }

@@ -1,0 +1,4 @@
+import { routes } from '../../host.js'
+
+export const dynamic = 'force-dynamic'
+export const POST = (request, about) => routes().raw(request, about)
