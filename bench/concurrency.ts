@@ -22,8 +22,10 @@ interface Tally {
  * one through Daybook's pool with a full context, in turn. Rows taken in any order deadlock without Daybook too; in the rows' order never.
  */
 export async function measureConcurrency(url: string): Promise<Result[]> {
-  const bare = new pg.Pool({ connectionString: url, max: CLIENTS })
-  const carrying = createPool({ connectionString: url, max: CLIENTS })
+  // With a second of waiting for each deadlock, a few more or fewer of them would decide the ratio.
+  const options = { connectionString: url, max: CLIENTS, options: '-c deadlock_timeout=50ms' }
+  const bare = new pg.Pool(options)
+  const carrying = createPool(options)
   await createSampleTables(bare)
   for (const table of ['plain', 'tracked']) await bare.query(insertRows(table, HOT_ROWS))
   const sides = [

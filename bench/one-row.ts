@@ -4,7 +4,8 @@ import { runInContext } from '../src/core/context.ts'
 import { median, type Result, timeMs } from './measure.ts'
 import { CONTEXT, createSampleTables, insertRows } from './sample-table.ts'
 
-const ROUNDS = 1500
+const BLOCKS = 60
+const BLOCK = 25
 
 const STATEMENTS = {
   create: (table: string) =>
@@ -13,7 +14,10 @@ const STATEMENTS = {
   delete: (table: string) => `delete from ${table} where id = $1`,
 } as const
 
-/** One row in a transaction of its own through `pg`: a bare pool on a plain table, and Daybook's pool with a full context on a tracked one. */
+/**
+ * One row in a transaction of its own through `pg`: a bare pool on a plain table, and Daybook's pool with a full context on a tracked one.
+ * In turns of 25 statements: at each statement, the other side's server process would find the processor's caches full of this one's.
+ */
 export async function measureOneRow(url: string, synchronousCommit: 'on' | 'off'): Promise<Result[]> {
   const options = { connectionString: url, max: 1, options: `-c synchronous_commit=${synchronousCommit}` }
   const bare = new pg.Pool(options)
@@ -21,18 +25,20 @@ export async function measureOneRow(url: string, synchronousCommit: 'on' | 'off'
   await createSampleTables(bare)
   // Updates and deletes find a table that holds something.
   for (const table of ['plain', 'tracked']) await bare.query(insertRows(table, 10_000))
+  const sides: [string, pg.Pool][] = [
+    ['plain', bare],
+    ['tracked', carrying],
+  ]
   const times = new Map<string, number[]>()
-  const first = 1_000_000
-  for (let id = first; id < first + ROUNDS; id++) {
-    for (const [name, statement] of Object.entries(STATEMENTS)) {
-      const sides: [string, () => Promise<unknown>][] = [
-        ['plain', () => bare.query(statement('plain'), [id])],
-        ['tracked', () => carrying.query(statement('tracked'), [id])],
-      ]
-      for (const [side, run] of id % 2 ? sides : sides.toReversed()) {
-        const ms = await runInContext(CONTEXT, () => timeMs(run))
-        const key = `${name} ${side}`
-        times.set(key, [...(times.get(key) ?? []), ms])
+  for (let block = 0; block < BLOCKS; block++) {
+    const ids = Array.from({ length: BLOCK }, (_, index) => 1_000_000 + block * BLOCK + index)
+    for (const [table, pool] of block % 2 ? sides : sides.toReversed()) {
+      for (const [name, statement] of Object.entries(STATEMENTS)) {
+        const key = `${name} ${table}`
+        for (const id of ids) {
+          const ms = await runInContext(CONTEXT, () => timeMs(() => pool.query(statement(table), [id])))
+          times.set(key, [...(times.get(key) ?? []), ms])
+        }
       }
     }
   }
