@@ -4,7 +4,7 @@ import { askDashboard } from './node-dashboard.ts'
 import { openNodeRequest } from './node-request.ts'
 import { createRequestContext, type RequestContext, type RequestContextOptions } from './request-context.ts'
 
-export type { RequestActor } from './request-context.ts'
+export type { RequestActor } from '../core/context.ts'
 
 /** What is used of a request of Express 4 and 5. */
 export interface ExpressRequest extends IncomingMessage {

@@ -1,15 +1,10 @@
 import { type ClientAddressOptions, createClientAddress } from '../core/client-address.ts'
-import type { Actor, Context, OpenContext } from '../core/context.ts'
+import type { Context, OpenContext, RequestActor } from '../core/context.ts'
 import { DaybookError } from '../core/errors.ts'
 import { requestId } from '../core/request-id.ts'
 import type { Daybook } from '../daybook.ts'
 
 type Awaitable<T> = T | Promise<T>
-
-/** Who makes a request; `onBehalfOf` where one person acts as another. */
-export interface RequestActor extends Actor {
-  readonly onBehalfOf?: Actor
-}
 
 /** The application's answer to who makes a request; nothing for somebody who is not known. */
 export type Identified = Awaitable<RequestActor | undefined | null>

@@ -1,6 +1,11 @@
 import { PrismaPg } from '@prisma/adapter-pg'
+import { createDaybook } from 'daybook'
+import { createPool } from 'daybook/connection/pg'
+import { bindPrisma } from 'daybook/connection/prisma'
+import { expect, test } from 'vitest'
+import { openPostgres } from './place.ts'
 import { type Prisma, PrismaClient } from './prisma/generated/client.ts'
-import type { Inside, Isolation, Session } from './subject.ts'
+import type { Inside, Isolation, Session, Subject } from './subject.ts'
 import { describeSubject } from './suite.ts'
 
 function sessionOf(db: Prisma.TransactionClient): Session {
@@ -37,11 +42,9 @@ const LEVELS = {
   serializable: 'Serializable',
 } as const satisfies Record<Isolation, Prisma.TransactionIsolationLevel>
 
-describeSubject('Prisma', ({ pg, options }) => {
-  const pool = new pg.Pool(options)
-  const db = new PrismaClient({ adapter: new PrismaPg(pool) })
+function subjectOf(db: PrismaClient, session: Session, close: () => Promise<unknown>): Subject {
   return {
-    session: sessionOf(db),
+    session,
     transaction: (work, level) =>
       db.$transaction((inside) => work(insideOf(inside)), {
         maxWait: 30_000,
@@ -50,7 +53,67 @@ describeSubject('Prisma', ({ pg, options }) => {
       }),
     async close() {
       await db.$disconnect()
-      await pool.end()
+      await close()
     },
   }
+}
+
+describeSubject('Prisma', ({ pg, options }) => {
+  const pool = new pg.Pool(options)
+  const db = bindPrisma(new PrismaClient({ adapter: new PrismaPg(pool) }))
+  return subjectOf(db, sessionOf(db), () => pool.end())
+})
+
+describeSubject('Prisma with $extends, and lists of statements in a transaction', ({ pg, options }) => {
+  const pool = new pg.Pool(options)
+  const extended = bindPrisma(new PrismaClient({ adapter: new PrismaPg(pool) })).$extends({
+    query: { $allOperations: async ({ args, query }) => await query(args) },
+    result: { invoice: { doubled: { needs: { total: true }, compute: ({ total }) => total * 2 } } },
+  })
+  const session: Session = {
+    ...sessionOf(extended as never),
+    insert: (id, who, total) => extended.$transaction([extended.invoice.create({ data: { id, who, total } })]),
+  }
+  return subjectOf(extended as never, session, () => pool.end())
+})
+
+test('B31 what requests ask for in the same turn, in transactions and in lists, is credited to each of them', async () => {
+  const place = await openPostgres()
+  const pool = createPool({ ...place.options, max: 5 })
+  const daybook = createDaybook({ pool })
+  const db = bindPrisma(bindPrisma(new PrismaClient({ adapter: new PrismaPg(pool) })))
+  try {
+    let waiting = 0
+    let go = () => {}
+    const allHere = new Promise<void>((done) => {
+      go = done
+    })
+    const request = (who: string, id: number) =>
+      daybook.run({ requestId: who }, async () => {
+        await db.$transaction(async (inside) => {
+          waiting += 1
+          if (waiting === 4) go()
+          await allHere
+          await inside.invoice.create({ data: { id, who, total: 1 } })
+        })
+        await db.$transaction([
+          db.invoice.update({ where: { id }, data: { total: 2 } }),
+          db.invoice.create({ data: { id: id + 10, who, total: 1 } }),
+        ])
+      })
+    await Promise.all(['a', 'b', 'c', 'd'].map(request))
+    const { rows } = await place.admin.query(
+      'select object_label as who, request_id as credited, count(*)::int as entries from daybook.entries where object_label is not null group by 1, 2 order by 1, 2',
+    )
+    expect(rows).toEqual(['a', 'b', 'c', 'd'].map((who) => ({ who, credited: who, entries: 3 })))
+  } finally {
+    daybook.close()
+    await db.$disconnect()
+    await pool.end()
+    await place.close()
+  }
+})
+
+test('what is no client of Prisma is refused', () => {
+  expect(() => bindPrisma({})).toThrow(expect.objectContaining({ code: 'invalid_option' }))
 })

@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import createNext from 'next'
+import next from 'next'
 import { nextContext, nextDashboard } from '../../../src/middleware/next.ts'
 import { serve } from '../../middleware/web-server.ts'
 import { middlewareContract } from './contract.ts'
 import type { Application, Host } from './host.ts'
 
+// The module is its function, which its types call the default.
+const createNext = next as unknown as typeof next.default
 const dir = fileURLToPath(new URL('./next/', import.meta.url))
 
 interface About {
@@ -68,11 +70,11 @@ function createRoutes(host: Host) {
 }
 
 async function start(host: Host): Promise<Application> {
-  const next = fileURLToPath(import.meta.resolve('next/dist/bin/next'))
+  const program = fileURLToPath(import.meta.resolve('next/dist/bin/next'))
   const env = { ...process.env, NODE_ENV: 'production' as const, NEXT_TELEMETRY_DISABLED: '1' }
-  await promisify(execFile)(process.execPath, [next, 'build', '--webpack'], { cwd: dir, env })
+  await promisify(execFile)(process.execPath, [program, 'build', '--webpack'], { cwd: dir, env })
   Object.assign(globalThis, { contract: { routes: createRoutes(host) } })
-  const app = createNext.default({ dev: false, dir })
+  const app = createNext({ dev: false, dir })
   await app.prepare()
   const handle = app.getRequestHandler()
   const server = await serve((request, response) => void handle(request, response))

@@ -1,12 +1,12 @@
-import type { AddressInfo } from 'node:net'
+// An Express application whose request reads one row and updates it: `plain` without Daybook, `tracked` with it, as it is built and not as
+// it is compiled for tests, which makes each function that is made in a request dear. A process of its own.
+import { createDaybook } from 'daybook'
+import { createPool } from 'daybook/connection/pg'
+import { expressContext } from 'daybook/middleware/express'
 import express from 'express'
 import pg from 'pg'
-import { createPool } from '../src/connection/pg.ts'
-import { createDaybook } from '../src/daybook.ts'
-import { expressContext } from '../src/middleware/express.ts'
 
-/** An Express application whose request reads one row and updates it: `plain` without Daybook, `tracked` with it. A process of its own. */
-const [side = '', connectionString = '', synchronousCommit = ''] = process.argv.slice(2)
+const [side, connectionString, synchronousCommit] = process.argv.slice(2)
 const options = { connectionString, max: 8, options: `-c synchronous_commit=${synchronousCommit}` }
 const app = express()
 const pool = side === 'tracked' ? createPool(options) : new pg.Pool(options)
@@ -23,5 +23,5 @@ app.patch('/invoices/:id', async (request, response) => {
   response.json({ ...rows[0], status })
 })
 
-const server = app.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
+const server = app.listen(0, '127.0.0.1', () => process.send(server.address().port))
 process.once('disconnect', () => process.exit())
