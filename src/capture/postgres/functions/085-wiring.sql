@@ -66,7 +66,7 @@ returns table (role text, relation text, program text, statements int, without_c
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select e.database_user, e.table_name, e.context::json #>> '{database,application}', count(*)::int,
+  select e.database_user, e.table_name, e.database_application, count(*)::int,
     (count(*) filter (where e.actor_type = 'database' and e.actor_id = e.database_user))::int
   -- The newest first and their times then: by time alone, a whole month would be gone through where nothing is that new.
   from (select n.* from daybook.entry n where n.statement_id is null order by n.id desc limit at_most) e
