@@ -3,6 +3,7 @@ import pg from 'pg'
 import { contextOnTheWire, runWithoutContext } from '../core/context.ts'
 import { DaybookError } from '../core/errors.ts'
 import { ContextCarrier, type Submittable, type Wire } from './context-carrier.ts'
+import { PipelinedCarrier } from './pipelined-carrier.ts'
 
 export { fromPgPool, type PgClient, type PgPool } from './pg-database.ts'
 
@@ -15,11 +16,12 @@ interface PendingQuery extends Submittable {
 }
 
 class ContextClient extends pg.Client {
-  readonly #carrier: ContextCarrier
+  readonly #carrier: ContextCarrier | PipelinedCarrier
 
   constructor(config?: string | pg.ClientConfig) {
     super(config)
-    this.#carrier = new ContextCarrier(wireOf(this), (keyword) => {
+    const Carrier = this.pipeline ? PipelinedCarrier : ContextCarrier
+    this.#carrier = new Carrier(wireOf(this), (keyword) => {
       this.emit('unattributed', keyword)
     })
   }
@@ -93,12 +95,12 @@ function bound(callback: unknown): unknown {
 function wireOf(client: pg.Client): Wire {
   const wire = client.connection as unknown as Partial<Wire> | undefined
   const methods = ['parse', 'bind', 'execute', 'sync', 'query', 'emit'] as const
-  if (wire?.parsedStatements && methods.every((method) => typeof wire[method] === 'function') && !client.pipeline) {
+  if (wire?.parsedStatements && methods.every((method) => typeof wire[method] === 'function')) {
     return wire as Wire
   }
   throw new DaybookError(
     'invalid_option',
-    'The context cannot travel on this connection: Daybook needs the JavaScript client of pg 8.11 to 8.x without `pipeline`. Install pg@8, unset NODE_PG_FORCE_NATIVE, and leave `pipeline` out.',
+    'The context cannot travel on this connection: Daybook needs the JavaScript client of pg 8.11 to 8.x. Install pg@8, and unset NODE_PG_FORCE_NATIVE.',
   )
 }
 

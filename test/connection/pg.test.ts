@@ -328,8 +328,20 @@ describe('the pool and the client', () => {
     await client.end()
   })
 
-  test('pipelining, in which nobody knows what state a statement will meet, is refused', () => {
-    expect(() => new Client({ pipeline: true })).toThrow(expect.objectContaining({ code: 'invalid_option' }))
+  test('B31 statements of a pipeline carry each its own context, with nothing added to the number of answers', async () => {
+    const other = createPool({ connectionString: testDatabase.url, max: 1, pipeline: true })
+    const client = await other.connect()
+    const seen = listen(client)
+    const read = async () =>
+      (await client.query("select coalesce(current_setting('daybook.context', true), '') as c")).rows[0].c
+    expect(await Promise.all([within(read), read(), within(read)])).toEqual([
+      '{"request_id":"r"}',
+      '',
+      '{"request_id":"r"}',
+    ])
+    expect(seen.replies.split('Z').length - 1).toBe(3)
+    client.release()
+    await other.end()
   })
 
   test('B31 what a connection sets off is not credited to the request that opened it', async () => {
