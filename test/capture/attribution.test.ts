@@ -37,6 +37,12 @@ async function as(role: string, program: string, carries: boolean, ...statements
 
 it('B35 what the application writes in a context, and what others write without one, is no finding', async () => {
   await as(APP, 'web', true, "insert into invoice values (1, 'open')", "update invoice set status = 'paid'")
+  // An application may call its own migration what it likes: it has said who it is.
+  const pool = createPool({ connectionString: log.urlAs(APP) })
+  await runInContext({ actor: { type: 'database', id: 'upgrade' } }, () =>
+    pool.query("update invoice set status = 'kept'"),
+  )
+  await pool.end()
   await as(
     'attribution_migrator',
     'migrate',
