@@ -104,7 +104,9 @@ describe("the application's role", () => {
     )
     expect(functions.filter(({ may }) => may).map(({ name }) => name.replace(/\(.*/, ''))).toEqual([
       'daybook.ensure_months',
+      'daybook.probe',
       'daybook.record',
+      'daybook.wiring',
     ])
     for (const statement of [
       "select nextval('daybook.entry_id')",
