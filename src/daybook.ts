@@ -10,6 +10,7 @@ import type { Authorize } from './core/authorize.ts'
 import { checkConfig } from './core/config.ts'
 import {
   type Actor,
+  actorContext,
   addToContext,
   type Context,
   currentContext,
@@ -65,8 +66,11 @@ export interface RecordOptions {
 export interface Daybook {
   /** Runs `work` in a context that adds to the current one. */
   run<T>(context: Context, work: () => T): T
-  /** Runs `work` as somebody: a job, a script, a queue's worker, a test. */
-  runAs<T>(actor: Actor, work: () => T): T
+  /**
+   * Runs `work` as somebody: a job, a script, a queue's worker, a migration, a test; with `onBehalfOf`, in the name of somebody else. It adds
+   * to the current context, which is back afterwards; what `work` left running is not credited to the actor.
+   */
+  runAs<T>(actor: RequestActor, work: () => T): T
   /** Names the actor late, and in whose name they act, for what comes after in this context. False where no context is open. */
   setActor(actor: RequestActor): boolean
   /** Opens a context for as long as the caller says: for middleware, which learns the end of a request from its response. */
@@ -148,8 +152,8 @@ export function createDaybook(options: DaybookOptions): Daybook {
 
   return {
     run,
-    runAs: (actor, work) => run({ actor }, work),
-    setActor: ({ onBehalfOf, ...actor }) => addToContext({ actor, onBehalfOf }),
+    runAs: (actor, work) => run(actorContext(actor), work),
+    setActor: (actor) => addToContext(actorContext(actor)),
     openContext: (context) => openContext(context, masks),
     currentContext,
     userModel,

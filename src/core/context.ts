@@ -20,6 +20,11 @@ export interface RequestActor extends Actor {
   readonly onBehalfOf?: Actor
 }
 
+/** Who acts, as a part of a context: nobody stays whom an earlier actor acted for. */
+export function actorContext({ onBehalfOf, ...actor }: RequestActor): Context {
+  return { actor, onBehalfOf }
+}
+
 /** Who is acting, from where, and whatever the application adds. Every part may be left out. */
 export interface Context {
   readonly actor?: Actor

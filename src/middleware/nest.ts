@@ -1,6 +1,6 @@
-import { addToContext } from '../core/context.ts'
+import { actorContext, addToContext } from '../core/context.ts'
 import { DaybookError } from '../core/errors.ts'
-import { asContext, type Identified } from './request-context.ts'
+import type { Identified } from './request-context.ts'
 
 /** What is used of an execution context of NestJS. */
 interface Execution {
@@ -25,7 +25,7 @@ export function nestActor<Request = unknown>(actor: (request: Request) => Identi
     async intercept(execution, next) {
       if (execution.getType() === 'http') {
         const person = await actor(execution.switchToHttp().getRequest<Request>())
-        if (person && !addToContext(asContext(person))) {
+        if (person && !addToContext(actorContext(person))) {
           throw new DaybookError(
             'invalid_option',
             'nestActor: this request has no context. Call app.use(expressContext(daybook)), or on Fastify app.register(fastifyContext(daybook)), before the application listens.',

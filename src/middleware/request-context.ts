@@ -1,5 +1,5 @@
 import { type ClientAddressOptions, createClientAddress } from '../core/client-address.ts'
-import type { Context, OpenContext, RequestActor } from '../core/context.ts'
+import { actorContext, type OpenContext, type RequestActor } from '../core/context.ts'
 import { DaybookError } from '../core/errors.ts'
 import { requestId } from '../core/request-id.ts'
 import type { Daybook } from '../daybook.ts'
@@ -84,7 +84,7 @@ export function createRequestContext<Request>(
           return fail(error)
         }
         const know = ([person, tenant]: [RequestActor | undefined | null, string | undefined | null]) => {
-          if (person) context.add(asContext(person))
+          if (person) context.add(actorContext(person))
           if (tenant) context.add({ tenantId: tenant })
           goOn()
         }
@@ -106,11 +106,6 @@ export function createRequestContext<Request>(
 
 function isPromise<T>(answer: Awaitable<T>): answer is Promise<T> {
   return typeof (answer as Partial<Promise<T>> | null | undefined)?.then === 'function'
-}
-
-/** A person as a part of the context. */
-export function asContext({ onBehalfOf, ...actor }: RequestActor): Context {
-  return { actor, ...(onBehalfOf && { onBehalfOf }) }
 }
 
 function headerName(caller: string, option: string, name: string | false | undefined): string | undefined {

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { install, track } from '../../../src/capture/postgres/index.ts'
 import { createPool, fromPgPool } from '../../../src/connection/pg.ts'
+import type { RequestActor } from '../../../src/core/context.ts'
 import { createDaybook, type Daybook } from '../../../src/daybook.ts'
-import type { RequestActor, RequestContextOptions } from '../../../src/middleware/request-context.ts'
+import type { RequestContextOptions } from '../../../src/middleware/request-context.ts'
 import { createTestDatabase } from '../../database.ts'
 
 /** One entry as the view gives it. */
