@@ -5,7 +5,7 @@ const BLOCK = /<!-- ((?:examples|test\/contract)\/\S+) -->\n```ts\n[\s\S]*?```/g
 
 const AUTH = ['auth-js', 'better-auth', 'passport'].map((name) => `docs/auth/${name}.md`)
 
-for (const page of ['README.md', 'docs/testing.md', ...AUTH]) {
+for (const page of ['README.md', 'docs/middleware.md', 'docs/testing.md', ...AUTH]) {
   const before = readFileSync(page, 'utf8')
   const after = before.replace(
     BLOCK,
