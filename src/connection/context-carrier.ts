@@ -42,6 +42,9 @@ const REPLIES_OF_A_STATEMENT: ReadonlySet<string | symbol> = new Set([
   'commandComplete',
 ])
 
+/** Where a pooler is known to share out its connections: a new one had the name already. */
+const pooledAddresses = new Set<string>()
+
 /**
  * Sends the context with the statements of one connection, local to their transaction, and keeps the replies to itself.
  * A context is sent only where it can't change what the statement does; the others go as they are and are reported.
@@ -50,6 +53,7 @@ export class ContextCarrier {
   readonly #wire: Wire
   readonly #send: Pick<Wire, 'parse' | 'bind' | 'execute' | 'sync' | 'query' | 'emit'>
   readonly #onUnattributed: (keyword: string) => void
+  readonly #address: string
   #status = 'I'
   /** The context that the open transaction has; undefined when something may have undone it. */
   #inForce: string | undefined = ''
@@ -61,8 +65,10 @@ export class ContextCarrier {
   /** Gives true for a Query message that it keeps back, to send it itself. */
   #beforeFirstMessage: ((text: string | undefined, simple: boolean) => unknown) | undefined
 
-  constructor(wire: Wire, onUnattributed: (keyword: string) => void) {
+  /** `address` tells which connections lead to the same server or pooler. */
+  constructor(wire: Wire, onUnattributed: (keyword: string) => void, address: string) {
     this.#wire = wire
+    this.#address = address
     this.#onUnattributed = onUnattributed
     this.#send = {
       parse: wire.parse.bind(wire),
@@ -121,7 +127,7 @@ export class ContextCarrier {
       const mayCommit = this.#status === 'I' && (keyword === 'CALL' || keyword === 'DO')
       this.#beforeFirstMessage = () => {
         // Inside a transaction a name that is not there would be the end of it.
-        if (this.#status === 'I' && !mayCommit && this.#named !== 'refused') {
+        if (this.#status === 'I' && !mayCommit && this.#maySendByName()) {
           this.#sendByName(context, () => {
             delete this.#wire.submittedNamedStatements?.[String(query.name)]
             submit()
@@ -224,6 +230,10 @@ export class ContextCarrier {
     }
   }
 
+  #maySendByName(): boolean {
+    return this.#named !== 'refused' && !pooledAddresses.has(this.#address)
+  }
+
   /** As in the batch, but the server parses and plans it once a connection: about 17 µs of its time. */
   #sendByName(context: string, resubmit: () => unknown): void {
     if (this.#named === 'no') this.#send.parse({ text: SET_CONTEXT, name: SET_CONTEXT_NAME })
@@ -231,6 +241,7 @@ export class ContextCarrier {
     this.#send.execute({})
     this.#stage = (event, { code }) => {
       if (event === 'errorMessage') {
+        if (code === DUPLICATE_PREPARED_STATEMENT) pooledAddresses.add(this.#address)
         const refused = code === INVALID_SQL_STATEMENT_NAME || code === DUPLICATE_PREPARED_STATEMENT
         this.#stage = refused ? this.#sendingAgain(context, resubmit) : undefined
         return refused

@@ -20,10 +20,13 @@ class ContextClient extends pg.Client {
 
   constructor(config?: string | pg.ClientConfig) {
     super(config)
-    const Carrier = this.pipeline ? PipelinedCarrier : ContextCarrier
-    this.#carrier = new Carrier(wireOf(this), (keyword) => {
+    const wire = wireOf(this)
+    const report = (keyword: string) => {
       this.emit('unattributed', keyword)
-    })
+    }
+    this.#carrier = this.pipeline
+      ? new PipelinedCarrier(wire, report)
+      : new ContextCarrier(wire, report, `${this.host}:${this.port}`)
   }
 
   override connect(): Promise<pg.Client>
