@@ -1,6 +1,6 @@
 import postgres, { type TransactionSql } from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openPostgres, type Place } from './place.ts'
+import { APPLICATION, openPostgres, type Place } from './place.ts'
 
 let place: Place
 let sql: postgres.Sql
@@ -44,7 +44,7 @@ test('B31 B32 through postgres.js, transactions that begin with their context ar
   expect(rows).toEqual(
     Array.from({ length: 50 }, (_, id) =>
       id % 5 === 4
-        ? { who: 'nobody', credited: 'nobody', actor: 'database' }
+        ? { who: 'nobody', credited: 'nobody', actor: APPLICATION }
         : { who: `r${id}`, credited: `r${id}`, actor: `${id}@example.com` },
     ).filter((_, id) => id % 5 !== 3),
   )
