@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { writeContext } from '../src/core/context.ts'
+import { writeContext } from '../dist/core/context.js'
 import { median, type Result, timeMs } from './measure.ts'
 import { CONTEXT, createSampleTables, deleteRows, insertRows, updateRows } from './sample-table.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { createPool } from '../src/connection/pg.ts'
-import { runInContext } from '../src/core/context.ts'
+import { createPool } from '../dist/connection/pg.js'
+import { runInContext } from '../dist/core/context.js'
 import type { Result } from './measure.ts'
 import { CONTEXT, createSampleTables, insertRows } from './sample-table.ts'
 

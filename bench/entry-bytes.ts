@@ -1,6 +1,6 @@
 import pg from 'pg'
-import { createPool } from '../src/connection/pg.ts'
-import { runInContext } from '../src/core/context.ts'
+import { createPool } from '../dist/connection/pg.js'
+import { runInContext } from '../dist/core/context.js'
 import type { Result } from './measure.ts'
 import { CONTEXT, createSampleTables, insertRows, updateRows } from './sample-table.ts'
 

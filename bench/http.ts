@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
@@ -18,7 +18,6 @@ const SIDES = ['plain', 'tracked'] as const
  * the same load in turns; the load comes from this process. What counts is the middle of the ratios of neighbouring rounds.
  */
 export async function measureHttp(url: string): Promise<Result[]> {
-  execFileSync('npm', ['run', 'build'])
   const pool = new pg.Pool({ connectionString: url, max: 1 })
   await createSampleTables(pool)
   for (const side of SIDES) await pool.query(insertRows(side, ROWS))

@@ -1,7 +1,7 @@
 import type pg from 'pg'
-import { install, track } from '../src/capture/postgres/index.ts'
-import { fromPgPool } from '../src/connection/pg.ts'
-import type { Context } from '../src/core/context.ts'
+import { install, track } from '../dist/capture/postgres/index.js'
+import { fromPgPool } from '../dist/connection/pg.js'
+import type { Context } from '../dist/core/context.js'
 
 /** A full context, as a request of a signed-in person has it. */
 export const CONTEXT: Context = {
