@@ -38,6 +38,8 @@ export async function createTestLog(): Promise<TestLog> {
           action: 'update',
           actor_type: 'user',
           database_user: 'app',
+          // Not what is seen of the test itself.
+          database_address: null,
           ...entry,
         }
         if (typeof row.changes === 'object' && row.changes !== null) row.changes = JSON.stringify(row.changes)
