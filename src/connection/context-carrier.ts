@@ -14,6 +14,20 @@ export interface Wire {
   emit(event: string | symbol, ...args: readonly unknown[]): boolean
 }
 
+/** What sends and hands on past the hooks that are then put in its place. */
+export type Sender = Pick<Wire, 'parse' | 'bind' | 'execute' | 'sync' | 'query' | 'emit'>
+
+export function senderOf(wire: Wire): Sender {
+  return {
+    parse: wire.parse.bind(wire),
+    bind: wire.bind.bind(wire),
+    execute: wire.execute.bind(wire),
+    sync: wire.sync.bind(wire),
+    query: wire.query.bind(wire),
+    emit: wire.emit.bind(wire),
+  }
+}
+
 /** What `pg` queues and submits: a query of its own, a cursor, a stream. */
 export interface Submittable {
   submit(connection: Wire): unknown
@@ -51,7 +65,7 @@ const pooledAddresses = new Set<string>()
  */
 export class ContextCarrier {
   readonly #wire: Wire
-  readonly #send: Pick<Wire, 'parse' | 'bind' | 'execute' | 'sync' | 'query' | 'emit'>
+  readonly #send: Sender
   readonly #onUnattributed: (keyword: string) => void
   readonly #address: string
   #status = 'I'
@@ -70,14 +84,7 @@ export class ContextCarrier {
     this.#wire = wire
     this.#address = address
     this.#onUnattributed = onUnattributed
-    this.#send = {
-      parse: wire.parse.bind(wire),
-      bind: wire.bind.bind(wire),
-      execute: wire.execute.bind(wire),
-      sync: wire.sync.bind(wire),
-      query: wire.query.bind(wire),
-      emit: wire.emit.bind(wire),
-    }
+    this.#send = senderOf(wire)
     wire.parse = (message) => {
       this.#announce(message.text, false)
       this.#send.parse(message)

@@ -1,5 +1,5 @@
 import { readStatements, type Statement } from '../core/statement.ts'
-import type { Submittable, Wire } from './context-carrier.ts'
+import { type Sender, type Submittable, senderOf, type Wire } from './context-carrier.ts'
 
 /** Takes a reply for itself by returning true; otherwise it goes on to the client. */
 type Batch = (event: string | symbol) => boolean
@@ -17,7 +17,7 @@ const MAY_COMMIT = new Set(['CALL', 'DO'])
  */
 export class PipelinedCarrier {
   readonly #wire: Wire
-  readonly #send: Pick<Wire, 'parse' | 'bind' | 'execute' | 'sync' | 'query' | 'emit'>
+  readonly #send: Sender
   readonly #onUnattributed: (keyword: string) => void
   /** What is on its way, in its order: each ends with a ReadyForQuery. */
   readonly #batches: Batch[] = []
@@ -29,14 +29,7 @@ export class PipelinedCarrier {
   constructor(wire: Wire, onUnattributed: (keyword: string) => void) {
     this.#wire = wire
     this.#onUnattributed = onUnattributed
-    this.#send = {
-      parse: wire.parse.bind(wire),
-      bind: wire.bind.bind(wire),
-      execute: wire.execute.bind(wire),
-      sync: wire.sync.bind(wire),
-      query: wire.query.bind(wire),
-      emit: wire.emit.bind(wire),
-    }
+    this.#send = senderOf(wire)
     wire.parse = (message) => {
       this.#announce()
       this.#send.parse(message)
