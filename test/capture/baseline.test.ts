@@ -127,6 +127,7 @@ describe('a baseline', () => {
     ['an array', 'k int[] primary key', 'select array[i / 3, i] from generate_series(1, 7) i', []],
     ['a range', 'k int4range primary key', 'select int4range(i, i + 5) from generate_series(1, 7) i', []],
     ['an enum', 'k feeling primary key', "select unnest('{ok,bad,so}'::feeling[])", ['so', 'ok', 'bad']],
+    ['a domain of an enum', 'k feelings primary key', "select unnest('{ok,bad,so}'::feeling[])", ['so', 'ok', 'bad']],
     ['a domain', 'k over_ten primary key', 'select i from generate_series(11, 17) i', []],
     ['a composite type', 'k spot primary key', 'select row(i % 3, i::text)::spot from generate_series(1, 7) i', []],
     ['inet', 'k inet primary key', "select '10.0.0.0'::inet + i from generate_series(1, 7) i", []],
@@ -158,6 +159,7 @@ describe('a baseline', () => {
   ])('B12 B19 goes through keys of any type, batch by batch: %s', async (_what, definition, rows, keys) => {
     await log.run(`drop table if exists keyed;
       do $$ begin create type feeling as enum ('so', 'ok', 'bad'); create domain over_ten as int check (value > 10);
+        create domain feelings as feeling;
         create type spot as (x int, y text); create extension citext;
         create collation folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false); exception when duplicate_object then null; end $$;`)
     await existing(`create table keyed (${definition}); insert into keyed ${rows}`, 'keyed')

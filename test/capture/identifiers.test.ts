@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sync, track, trackedTables, untrack } from '../../src/capture/postgres/index.ts'
+import fc from '../fast-check.ts'
 import { type CaptureLog, createCaptureLog } from './log.ts'
 
 let log: CaptureLog

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Context, writeContext } from '../../src/core/context.ts'
 import { createLoginRole } from '../database.ts'
+import fc from '../fast-check.ts'
 import { type CaptureLog, connect, createCaptureLog } from './log.ts'
 
 let log: CaptureLog

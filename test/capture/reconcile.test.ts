@@ -323,6 +323,32 @@ describe('no false alarm is raised', () => {
     expect(await found()).toEqual([])
   })
 
+  it('B12 by keys and links of a domain, also of one whose type has no operator that takes it', async () => {
+    await log.run(
+      "create type feeling as enum ('so', 'ok'); create domain feelings as feeling; create domain code as text check (value <> '')",
+    )
+    await log.table('create table mood (k feelings primary key, v int)', 'mood')
+    await log.table('create table person (id int primary key)', 'person')
+    await log.table('create table badge (code code primary key)', 'badge')
+    await log.table(
+      'create table person_badge (person_id int references person, code code references badge, primary key (person_id, code))',
+      'person_badge',
+      { link: { from: 'person_id', to: 'code' } },
+    )
+    await log.run(
+      "insert into person values (1); insert into badge values ('a'), ('b'); insert into mood values ('so'), ('ok')",
+    )
+    await log.run('insert into person_badge select 1, code from badge')
+    for (const rows of [Number.POSITIVE_INFINITY, 50]) expect(await found(rows)).toEqual([])
+    await unseen("update mood set v = 1 where k = 'ok'", "delete from person_badge where code = 'b'")
+    for (const rows of [Number.POSITIVE_INFINITY, 50]) {
+      expect(await found(rows)).toEqual([
+        ['rows_differ', 'public.mood', 'ok', 'v'],
+        ['rows_gone', 'public.person_badge', '1 → b'],
+      ])
+    }
+  })
+
   it('B27 B28 by links and permissions, told by their two objects', async () => {
     await log.table('create table account (id int primary key, name text)', 'account', { label: 'name' })
     await log.table('create table role (id int primary key, name text)', 'role', { label: 'name' })

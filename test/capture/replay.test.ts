@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import fc from '../fast-check.ts'
 import { type CaptureLog, connect, createCaptureLog } from './log.ts'
 import { replay } from './replay.ts'
 

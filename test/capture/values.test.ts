@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { track } from '../../src/capture/postgres/index.ts'
+import fc from '../fast-check.ts'
 import { EDGE_TYPES, EDGES, fieldTexts } from './edge-values.ts'
 import { type CaptureLog, connect, createCaptureLog } from './log.ts'
 

@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { cutAroundDifference, cutText, elideSegments, fieldChanges } from '../../src/core/changes.ts'
 import type { Changes } from '../../src/core/entry.ts'
 import { parseExactJson, writeExactJson } from '../../src/core/exact-json.ts'
 import { showValue } from '../../src/core/shown-value.ts'
+import fc from '../fast-check.ts'
 import { testEntry } from './entry.ts'
 
 const changesOf = (changes: Changes, action = 'update') => fieldChanges(testEntry({ action, changes }))

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createClientAddress, type Peer } from '../../src/core/client-address.ts'
 import { createTestDatabase, type TestDatabase } from '../database.ts'
+import fc from '../fast-check.ts'
 
 function peer(socketAddress: string | undefined, forwardedFor?: string | readonly string[], forwarded?: string): Peer {
   return { socketAddress, header: (name) => (name === 'forwarded' ? forwarded : forwardedFor) }

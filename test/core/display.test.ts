@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { fieldChanges } from '../../src/core/changes.ts'
 import { checkConfig } from '../../src/core/config.ts'
@@ -7,6 +6,7 @@ import type { Entry, JsonValue } from '../../src/core/entry.ts'
 import { parseExactJson } from '../../src/core/exact-json.ts'
 import { describeEntry, describeStatement, sentenceText } from '../../src/core/sentence.ts'
 import type { Tables } from '../../src/core/table.ts'
+import fc from '../fast-check.ts'
 import { testEntry } from './entry.ts'
 
 const TABLES: Tables = {

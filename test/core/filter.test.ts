@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseCursor } from '../../src/core/cursor.ts'
 import { isDaybookError } from '../../src/core/errors.ts'
 import { FILTER_PARAMETERS, parseFilter, readActor, timeRange, writeFilter } from '../../src/core/filter.ts'
+import fc from '../fast-check.ts'
 
 const parse = (query: string) => parseFilter(new URLSearchParams(query))
 

@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isDaybookError } from '../../src/core/errors.ts'
 import { maskTree, parseMaskPath } from '../../src/core/mask-path.ts'
 import { plainExtra } from '../../src/core/plain-extra.ts'
+import fc from '../fast-check.ts'
 
 const MASKED = { $daybook: 'masked' }
 const UNREADABLE = { $daybook: 'unreadable' }

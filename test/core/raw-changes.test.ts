@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { readRawChanges } from '../../src/core/raw-changes.ts'
+import fc from '../fast-check.ts'
 
 it('gives each value of a change as the text that stands there', () => {
   const text =

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/core/entry.ts'
 import { actionName, describeEntry, describeStatement, sentenceText } from '../../src/core/sentence.ts'
+import fc from '../fast-check.ts'
 import { testEntry } from './entry.ts'
 
 const say = (parts: Partial<Entry>) => sentenceText(describeEntry(testEntry(parts)))

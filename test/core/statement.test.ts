@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readStatements } from '../../src/core/statement.ts'
+import fc from '../fast-check.ts'
 
 function kinds(text: string): string[] {
   return readStatements(text).map(({ keyword, kind }) => `${keyword} ${kind}`)

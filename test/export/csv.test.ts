@@ -1,10 +1,10 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/core/entry.ts'
 import { parseExactJson } from '../../src/core/exact-json.ts'
 import { parseFilter } from '../../src/core/filter.ts'
 import { CSV_COLUMNS, escapeCell, exportCsv, unescapeCell } from '../../src/export/index.ts'
 import { testEntry } from '../core/entry.ts'
+import fc from '../fast-check.ts'
 import { createTestLog, type TestLog } from '../store/log.ts'
 import { parseCsv } from './csv-lines.ts'
 

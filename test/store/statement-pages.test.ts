@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Filter } from '../../src/core/filter.ts'
 import type { Page } from '../../src/store/index.ts'
+import fc from '../fast-check.ts'
 import { createTestLog, type TestLog } from './log.ts'
 
 describe('pages of entries that statements share', () => {

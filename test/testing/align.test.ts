@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseExactJson } from '../../src/core/exact-json.ts'
 import { align, type ExpectOptions } from '../../src/testing/align.ts'
 import { compare, type ExpectedEntry } from '../../src/testing/match.ts'
 import { testEntry } from '../core/entry.ts'
+import fc from '../fast-check.ts'
 
 const word = fc.constantFrom('a', 'b', 'c')
 const entries = fc.array(fc.record({ action: word, objectId: word }).map(testEntry), { maxLength: 5 })

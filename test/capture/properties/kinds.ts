@@ -1,5 +1,5 @@
-import fc from 'fast-check'
 import pg from 'pg'
+import fc from '../../fast-check.ts'
 
 /** A type of column, with values of it as SQL expressions. */
 export interface Kind {

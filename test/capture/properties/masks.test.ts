@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { track } from '../../../src/capture/postgres/index.ts'
+import fc from '../../fast-check.ts'
 import { type CaptureLog, connect, createCaptureLog } from '../log.ts'
 import { createKinds, type Kind } from './kinds.ts'
 import { runsTimeoutMs, tries } from './runs.ts'

@@ -1,5 +1,5 @@
-import fc from 'fast-check'
 import pg from 'pg'
+import fc from '../../fast-check.ts'
 import type { Column, Table } from './tables.ts'
 
 /** A statement that writes to a table of which it is told the name. */

@@ -1,5 +1,5 @@
-import fc from 'fast-check'
 import pg from 'pg'
+import fc from '../../fast-check.ts'
 import type { Kind } from './kinds.ts'
 
 export interface Column {

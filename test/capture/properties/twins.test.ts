@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { track } from '../../../src/capture/postgres/index.ts'
+import fc from '../../fast-check.ts'
 import { type CapturedEntry, type CaptureLog, connect, createCaptureLog } from '../log.ts'
 import { createKinds, derivedKinds, type Kind, PINNED, recordedSql } from './kinds.ts'
 import { recordedChanges, sameJson } from './recorded.ts'

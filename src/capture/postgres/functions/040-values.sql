@@ -71,6 +71,13 @@ as $$
   from up join pg_type t on t.oid = up.oid where up.typtype <> 'd'
 $$;
 
+-- SQL that gives a value of a domain as one of the type that the domain stands on. Operators of some types, enums among them, take no domain.
+create or replace function daybook.base_value_sql(type oid, ref text) returns text
+language sql stable
+as $$
+  select case when b.id = type then ref else format('(%s)::%s', ref, format_type(b.id, -1)) end from daybook.base_type(type) b
+$$;
+
 -- SQL that gives a value as what json_build_array() makes the recorded JSON of, null for null, whatever its size. JSON is made of nothing
 -- but built-in types: of others it would run a cast that anybody may have planted. The output function is what is left, through concat().
 create or replace function daybook.json_sql(type oid, ref text, max_bytes int) returns text
@@ -78,7 +85,7 @@ language plpgsql stable
 as $$
 declare
   base record := daybook.base_type(type);
-  plain text := case when base.id = type then ref else format('(%s)::%s', ref, format_type(base.id, -1)) end;
+  plain text := daybook.base_value_sql(type, ref);
 begin
   case
     when base.built_in in ('bool', 'int2', 'int4', 'int8', 'uuid', 'time', 'timetz', 'float4', 'float8', 'numeric', 'date', 'timestamp', 'timestamptz') then
@@ -124,7 +131,7 @@ begin
   if base.built_in in ('bool', 'int2', 'int4', 'int8', 'uuid', 'time', 'timetz', 'float4', 'float8', 'numeric', 'date', 'timestamp', 'timestamptz', 'text',
       'varchar', 'bpchar', 'json', 'jsonb') or base.element in ('bool', 'int2', 'int4', 'int8', 'float4', 'float8', 'numeric', 'text', 'varchar', 'bpchar',
       'uuid', 'date', 'time', 'timestamp', 'timestamptz', 'json', 'jsonb') then
-    return case when base.id = type then ref else format('(%s)::%s', ref, format_type(base.id, -1)) end;
+    return daybook.base_value_sql(type, ref);
   end if;
   return format('case when num_nulls(%1$s) = 0 then concat(%1$s) end', ref);
 end $$;

@@ -48,7 +48,7 @@ begin
     raise exception using errcode = 'YD008', message = format('There is no batch of %s rows.', batch_rows), hint = 'Give a number from 1 to 100000.';
   end if;
   select string_agg(format('k.%I', c.name), ', ' order by c.place), string_agg(format('concat(k.%I)', c.name), ', ' order by c.place), count(*),
-      string_agg(format('k.%I %s (w.value ->> %s)::%s', c.name, c.equal, c.place - 1, c.type), ' and ')
+      string_agg(format('%s %s (w.value ->> %s)::%s', daybook.key_value_sql(tracked, c.name, 'k'), c.equal, c.place - 1, c.type), ' and ')
     into key_list, key_texts, key_count, same_key
     from daybook.key_columns(tracked) c;
   if key_count = 0 or daybook.baseline_object_sql(tracked, 'k') = 'null::text' then
@@ -64,7 +64,7 @@ begin
     select string_agg(format('(select k.* from %s k where %s order by %s limit $2)', source, coalesce(b.condition, 'true'), key_list), ' union all ')
       into rows
       from (
-        select (select string_agg(format('k.%I %s ($1 ->> %s)::%s', c.name, case c.place when depth then c.greater else c.equal end, c.place - 1, c.type), ' and ')
+        select (select string_agg(format('%s %s ($1 ->> %s)::%s', daybook.key_value_sql(tracked, c.name, 'k'), case c.place when depth then c.greater else c.equal end, c.place - 1, c.type), ' and ')
           from daybook.key_columns(tracked) c where c.place <= depth and after is not null) as condition
         from generate_series(1, case when after is null then 1 else key_count end) depth) b;
   end if;
@@ -106,6 +106,13 @@ as $$
     join pg_namespace s on s.oid = p.oprnamespace
     where f.oid = i.indclass[c.key_position - 1]) o
   where c.key_position is not null
+$$;
+
+-- SQL that gives the value of a column as the operators of key_columns take it.
+create or replace function daybook.key_value_sql(tracked daybook.tracked_table, column_name text, side text) returns text
+language sql stable
+as $$
+  select daybook.base_value_sql(c.type, format('%s.%I', side, c.name)) from daybook.tracked_columns(tracked) c where c.name = column_name
 $$;
 
 -- SQL that gives the key of the object that a baseline entry is about: of a link, the one that it leads from.

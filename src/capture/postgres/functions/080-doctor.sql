@@ -276,12 +276,12 @@ begin
   if look_for = 'keys' then
     -- A key of the log as the key's own type, so that the index finds it; not as a domain, whose checks are its owner's code.
     source := format('unnest($1::text[]) w (key) join %s n on %s', tracked.relation,
-      (select string_agg(format('n.%I %s (%s)::%s', k.name, k.equal,
+      (select string_agg(format('%s %s (%s)::%s', daybook.key_value_sql(tracked, k.name, 'n'), k.equal,
           case when count = 1 then 'w.key' else format('w.key::json ->> %s', k.place - 1) end, k.type), ' and ')
         from (select k.*, count(*) over () from daybook.key_columns(tracked) k) k));
   elsif look_for = 'links' then
     select format('unnest($1::text[], $2::text[]) w (key, related) join %s n on %s', tracked.relation,
-        string_agg(format('n.%I %s (%s)::%s', l.name, k.equal, l.given, k.type), ' and '))
+        string_agg(format('%s %s (%s)::%s', daybook.key_value_sql(tracked, l.name, 'n'), k.equal, l.given, k.type), ' and '))
       into source
       from (values (tracked.link_from, 'w.key'), (tracked.link_to, 'w.related')) l (name, given)
       cross join lateral daybook.key_columns(daybook.referenced_table(tracked.relation, l.name)) k;
