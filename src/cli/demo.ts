@@ -1,14 +1,12 @@
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { userInfo } from 'node:os'
+import { createServer } from 'node:http'
 import type { Command } from 'commander'
 import { install, seed } from '../capture/postgres/index.ts'
-import { DaybookError } from '../core/errors.ts'
+import type { Authorize } from '../core/authorize.ts'
 import { createDaybook, type Daybook } from '../daybook.ts'
-import { type ExpressRequest, expressDashboard } from '../middleware/express.ts'
+import { serveDashboard } from './dashboard-server.ts'
+import { createLinkDoor } from './door.ts'
 import { wholeNumber } from './flags.ts'
-import { createOneTimeLink, type OneTimeLink } from './one-time-link.ts'
+import { listen, untilStopped } from './listen.ts'
 import { say, type Terminal } from './terminal.ts'
 import type { GlobalOptions } from './with-database.ts'
 
@@ -40,65 +38,35 @@ export function addDemo(program: Command, terminal: Terminal): void {
       const options = command.optsWithGlobals<DemoOptions>()
       const { json } = options
       const server = createServer()
-      const port = await listen(server, options.port)
-      const link = createOneTimeLink(`daybook_demo_${port}`)
+      const { origin, port } = await listen(server, { host: '127.0.0.1', port: options.port })
       try {
         if (!json) await say(terminal, json, {}, ['Making a log of made-up entries …'])
-        const daybook = await makeLog(options, link)
-        serve(server, daybook, link)
-      } catch (error) {
+        const { create, close } = await makeLog(options)
+        const door = createLinkDoor({ command: 'demo', port, page: '/' })
+        serveDashboard(server, { door, basePath: '', create: (authorize) => create(authorize).handler })
+        const stopped = untilStopped(server)
+        const url = `${origin}/${door.query}`
+        await say(terminal, json, { url }, ['', `  ${url}`, '', 'The link works once. Stop with Ctrl+C.'])
+        await stopped
+        await close()
+      } finally {
         server.close()
-        throw error
       }
-      const url = `http://127.0.0.1:${port}/${link.query}`
-      await say(terminal, json, { url }, ['', `  ${url}`, '', 'The link works once. Stop with Ctrl+C.'])
-      await once(server, 'close')
     })
 }
 
-async function listen(server: Server, port: number): Promise<number> {
-  server.listen(port, '127.0.0.1')
-  try {
-    await once(server, 'listening')
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error
-    throw new DaybookError(
-      'port_in_use',
-      code === 'EACCES'
-        ? `Port ${port} may not be opened by this user. Name a higher one with --port.`
-        : `Port ${port} is in use by another program. Name another one with --port, or leave it out.`,
-      { cause: error, details: { port } },
-    )
-  }
-  return (server.address() as AddressInfo).port
+interface Log {
+  readonly create: (authorize: Authorize) => Daybook
+  close(): Promise<void>
 }
 
-async function makeLog({ entries, seed: number }: DemoOptions, link: OneTimeLink): Promise<Daybook> {
+async function makeLog({ entries, seed: number }: DemoOptions): Promise<Log> {
   const { openPglite } = await import('../connection/pglite.ts')
   const pglite = await openPglite()
   await install(pglite.database)
   await seed(pglite.database, { entries, seed: number, until: new Date() })
-  const { username } = userInfo()
-  return createDaybook({
-    pool: pglite.createPool(),
-    title: 'Daybook demo',
-    authorize: (request) =>
-      link.isHolder(request.headers.get('cookie'))
-        ? { allow: true, viewer: { id: username, label: username } }
-        : { allow: false, reason: 'unauthenticated' },
-  })
-}
-
-function serve(server: Server, daybook: Daybook, link: OneTimeLink): void {
-  const dashboard = expressDashboard(daybook)
-  server.on('request', (request, response) => {
-    if (link.redeem(request, response)) return
-    const asked: ExpressRequest = Object.assign(request, {
-      baseUrl: '',
-      originalUrl: request.url ?? '/',
-      protocol: 'http',
-    })
-    dashboard(asked, response, () => response.writeHead(500).end())
-  })
+  return {
+    create: (authorize) => createDaybook({ pool: pglite.createPool(), title: 'Daybook demo', authorize }),
+    close: () => pglite.close(),
+  }
 }

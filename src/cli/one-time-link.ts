@@ -8,34 +8,53 @@ export interface OneTimeLink {
   /** Answers a request that comes with the link's token. False for all others, which are left alone. */
   redeem(request: IncomingMessage, response: ServerResponse): boolean
   /** Whether a `cookie` header is of the browser that was let in. */
-  isHolder(cookies: string | null): boolean
+  isHolder(cookies: string | undefined): boolean
 }
 
-export function createOneTimeLink(name: string): OneTimeLink {
+export interface OneTimeLinkOptions {
+  /** The name of the cookie. One machine's cookies are sent to all of its ports. */
+  readonly cookie: string
+  /** The page that the link leads to. */
+  readonly page: string
+  /** How long the link waits for its browser. Default 15 minutes. */
+  readonly lifetimeMs?: number
+  /** The time, in milliseconds. */
+  readonly now?: () => number
+}
+
+const LIFETIME_MS = 15 * 60_000
+
+export function createOneTimeLink(options: OneTimeLinkOptions): OneTimeLink {
+  const { cookie: name, page, lifetimeMs = LIFETIME_MS, now = () => performance.now() } = options
   const token = secret()
   const session = secret()
+  const expires = now() + lifetimeMs
   let isUsed = false
-  const isHolder = (cookies: string | null) =>
-    (cookies ?? '').split(/; */).some((cookie) => isSame(cookie, `${name}=${session}`))
+  const isHolder = (cookies = '') => cookies.split(/; */).some((cookie) => isSame(cookie, `${name}=${session}`))
   return {
     query: `?token=${token}`,
     isHolder,
     redeem(request, response) {
-      const url = new URL(request.url ?? '/', 'http://localhost')
-      const given = url.searchParams.get('token')
+      const given = tokenOf(request.url)
       if (given === null) return false
-      if (!isUsed && isSame(given, token)) {
+      const isGood = isSame(given, token) && !isUsed && now() < expires
+      if (isGood && request.method === 'GET') {
         isUsed = true
         response.setHeader('set-cookie', `${name}=${session}; HttpOnly; SameSite=Strict; Path=/`)
-      } else if (!isHolder(request.headers.cookie ?? null)) {
+      } else if (!isHolder(request.headers.cookie)) {
         response.writeHead(401, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' })
-        response.end('This link has been used, and works once. Start the command again for a new one.\n')
+        response.end('This link works once, for a quarter of an hour. Start the command again for a new one.\n')
         return true
       }
-      response.writeHead(303, { location: '/', 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' }).end()
+      response.writeHead(303, { location: page, 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' }).end()
       return true
     },
   }
+}
+
+/** A target that is no address has no token either. */
+function tokenOf(target = '/'): string | null {
+  return new URLSearchParams(target.split('?').slice(1).join('?')).get('token')
 }
 
 function secret(): string {

@@ -10,6 +10,13 @@ export interface OpenDatabase {
   close(): Promise<void>
 }
 
+export interface OpenOptions {
+  /** Whether the folder of an embedded database is made if it is not there. */
+  readonly create?: boolean
+  /** Connections at most, of a server. Default 2. */
+  readonly connections?: number
+}
+
 const CONNECT_TIMEOUT_MS = 10_000
 
 /**
@@ -18,9 +25,13 @@ const CONNECT_TIMEOUT_MS = 10_000
  *
  * @throws DaybookError `invalid_option` for another URL, which is not repeated, for it may hold a password; `not_found` for a folder.
  */
-export async function openDatabase(url: string, cwd: string, { create = false } = {}): Promise<OpenDatabase> {
+export async function openDatabase(
+  url: string,
+  cwd: string,
+  { create = false, connections = 2 }: OpenOptions = {},
+): Promise<OpenDatabase> {
   const [, scheme = ''] = /^([a-z][a-z0-9+.-]*):/i.exec(url) ?? []
-  if (scheme === 'postgres' || scheme === 'postgresql') return openPostgres(url)
+  if (scheme === 'postgres' || scheme === 'postgresql') return openPostgres(url, connections)
   if (scheme === 'pglite') return openFolder(url.slice('pglite:'.length), cwd, create)
   throw new DaybookError(
     'invalid_option',
@@ -28,7 +39,7 @@ export async function openDatabase(url: string, cwd: string, { create = false } 
   )
 }
 
-async function openPostgres(url: string): Promise<OpenDatabase> {
+async function openPostgres(url: string, connections: number): Promise<OpenDatabase> {
   if (!isParseable(url)) {
     throw new DaybookError(
       'invalid_option',
@@ -37,7 +48,7 @@ async function openPostgres(url: string): Promise<OpenDatabase> {
   }
   const pool = createPool({
     connectionString: url,
-    max: 2,
+    max: connections,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     application_name: 'daybook',
   })

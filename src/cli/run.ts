@@ -9,6 +9,7 @@ import { EXIT, type Outcome } from './exit-code.ts'
 import { addExport } from './export.ts'
 import { addInit } from './init.ts'
 import { addSeed } from './seed.ts'
+import { addServe } from './serve.ts'
 import { addSync } from './sync.ts'
 import { OutputClosed, type Terminal } from './terminal.ts'
 import { addTrack } from './track.ts'
@@ -79,6 +80,7 @@ function createProgram(terminal: Terminal, outcome: Outcome): Command {
   addEntries(program, terminal)
   addExport(program, terminal)
   addSeed(program, terminal)
+  addServe(program, terminal)
   addDemo(program, terminal)
   return program
 }

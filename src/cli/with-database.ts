@@ -1,7 +1,7 @@
 import type { Database } from '../connection/database.ts'
 import { DaybookError } from '../core/errors.ts'
 import { loadConfig } from './load-config.ts'
-import { openDatabase } from './open-database.ts'
+import { type OpenOptions, openDatabase } from './open-database.ts'
 import type { Terminal } from './terminal.ts'
 
 /** The options that every command has. */
@@ -21,9 +21,9 @@ export async function withDatabase<T>(
   terminal: Terminal,
   options: GlobalOptions,
   work: (database: Database) => Promise<T>,
-  { create = false } = {},
+  open: OpenOptions = {},
 ): Promise<T> {
-  const { database, close } = await openDatabase(await findUrl(terminal, options), terminal.cwd, { create })
+  const { database, close } = await openDatabase(await findUrl(terminal, options), terminal.cwd, open)
   try {
     return await work(database)
   } finally {

@@ -9,11 +9,12 @@ export interface Viewer {
 
 /**
  * The host's answer to "may this request read the log?".
- * `unauthenticated` gives 401, or a redirect to `signInUrl` for a page that a browser asked for; `forbidden` gives 403.
+ * `unauthenticated` gives 401, or a redirect to `signInUrl` for a page that a browser asked for; `forbidden` gives 403. `message` says
+ * how to sign in, where that is not by signing in to the application.
  */
 export type Authorization =
   | { readonly allow: true; readonly viewer: Viewer }
-  | { readonly allow: false; readonly reason: 'unauthenticated'; readonly signInUrl?: string }
+  | { readonly allow: false; readonly reason: 'unauthenticated'; readonly signInUrl?: string; readonly message?: string }
   | { readonly allow: false; readonly reason: 'forbidden'; readonly viewer?: Viewer }
 
 /** Asked for every request to the dashboard, before anything is read. An error is answered as 500 and nothing is shown. */

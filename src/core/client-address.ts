@@ -51,9 +51,7 @@ export function createClientAddress(options: ClientAddressOptions = {}): (peer: 
       `proxyHeader must be "x-forwarded-for" or "forwarded", not ${JSON.stringify(proxyHeader)}.`,
     )
   }
-  const ranges = readTrustedProxies(trustedProxies)
-  const isTrusted = (address: Address) =>
-    ranges.some(([range, bits]) => address.kind() === range.kind() && address.match(range, bits))
+  const isTrusted = matchOf(trustedProxies, 'trustedProxies')
 
   return ({ socketAddress, header }) => {
     let address = readNode(socketAddress ?? '')
@@ -67,6 +65,24 @@ export function createClientAddress(options: ClientAddressOptions = {}): (peer: 
     }
     return address?.toString()
   }
+}
+
+/**
+ * Makes the rule that tells whether an address, as a socket gives it, is one of those that were named: addresses, ranges, and the names
+ * that `trustedProxies` takes. `option` is what an error calls the list.
+ * @throws DaybookError `invalid_option`
+ */
+export function createAddressMatch(names: readonly string[], option: string): (address: string | undefined) => boolean {
+  const isOne = matchOf(names, option)
+  return (text) => {
+    const address = readNode(text ?? '')
+    return address !== undefined && isOne(address)
+  }
+}
+
+function matchOf(names: readonly string[], option: string): (address: Address) => boolean {
+  const ranges = readRanges(names, option)
+  return (address) => ranges.some(([range, bits]) => address.kind() === range.kind() && address.match(range, bits))
 }
 
 // Elements are cut at every comma, also one inside quotes: no address has one there, and a quote that a client
@@ -95,17 +111,17 @@ function readAddress(text: string): Address | undefined {
   return isIPv6(address) || isIPv4(text) ? ipaddr.process(address) : undefined
 }
 
-function readTrustedProxies(names: readonly string[]): Range[] {
+function readRanges(names: readonly string[], option: string): Range[] {
   if (!Array.isArray(names)) {
-    throw new DaybookError('invalid_option', `trustedProxies must be a list of addresses, not ${typeof names}.`)
+    throw new DaybookError('invalid_option', `${option} must be a list of addresses, not ${typeof names}.`)
   }
   return names.flatMap((name) => {
     const texts = Object.hasOwn(NAMED_RANGES, name) ? NAMED_RANGES[name as keyof typeof NAMED_RANGES] : [name]
-    return texts.map(readRange)
+    return texts.map((text) => readRange(text, option))
   })
 }
 
-function readRange(text: unknown): Range {
+function readRange(text: unknown, option: string): Range {
   const [addressText, bitsText, ...rest] = typeof text === 'string' ? text.split('/') : []
   const address = readAddress(addressText ?? '')
   const width = address?.kind() === 'ipv4' ? 32 : 128
@@ -113,13 +129,13 @@ function readRange(text: unknown): Range {
   if (!address || rest.length > 0 || !(bits <= width)) {
     throw new DaybookError(
       'invalid_option',
-      `trustedProxies: ${JSON.stringify(text)} is no address, no range such as "10.0.0.0/8" and none of the names ${Object.keys(NAMED_RANGES).join(', ')}.`,
+      `${option}: ${JSON.stringify(text)} is no address, no range such as "10.0.0.0/8" and none of the names ${Object.keys(NAMED_RANGES).join(', ')}.`,
     )
   }
   if (bits === 0) {
     throw new DaybookError(
       'invalid_option',
-      `trustedProxies: ${JSON.stringify(text)} trusts everybody, so that a client could choose its own address. Name the proxies' own ranges.`,
+      `${option}: ${JSON.stringify(text)} trusts everybody, so that a client could choose its own address. Name the proxies' own ranges.`,
     )
   }
   return [address, bits]

@@ -17,6 +17,7 @@ export type DaybookErrorCode =
   | 'transaction_failed'
   | 'folder_in_use'
   | 'port_in_use'
+  | 'export_unrecorded'
   | 'not_found'
 
 export interface DaybookErrorOptions {

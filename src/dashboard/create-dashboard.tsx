@@ -1,9 +1,7 @@
 import { Hono } from 'hono'
 import type { Authorization, Authorize, Viewer } from '../core/authorize.ts'
-import type { Actor } from '../core/context.ts'
 import { createDisplay } from '../core/display.ts'
 import { DaybookError } from '../core/errors.ts'
-import type { AuditEvent } from '../core/event.ts'
 import type { Tables } from '../core/table.ts'
 import type { Store } from '../store/index.ts'
 import { type Asset, readAssets } from './assets.ts'
@@ -18,14 +16,14 @@ import {
 } from './error-page.tsx'
 import { createLinks } from './links.ts'
 import { type Page, ROUTES } from './routes.ts'
-import type { Visit } from './visit.ts'
+import type { RecordAs, Visit } from './visit.ts'
 
 export interface DashboardOptions {
   readonly store: Store
   /** May this request read the log? Asked before everything. There is no default. */
   readonly authorize: Authorize
-  /** Records what a viewer did, such as an export. */
-  readonly recordAs: (actor: Actor, event: AuditEvent) => Promise<unknown>
+  /** Records what a viewer did, such as an export. `null` where nothing can be recorded: then nothing can be exported. */
+  readonly recordAs: RecordAs | null
   /** What the application is called. Default: nothing but Daybook's own name. */
   readonly title?: string
   /** The tables as they are configured: how their fields are shown. */
@@ -99,11 +97,11 @@ export function createDashboard(options: DashboardOptions): Dashboard {
 
     async function denied(authorization: Exclude<Authorization, { allow: true }> | undefined): Promise<Response> {
       if (authorization?.reason !== 'unauthenticated') return refuse(FORBIDDEN, { viewer: authorization?.viewer })
-      const { signInUrl } = authorization
+      const { signInUrl, message } = authorization
       if (signInUrl !== undefined && asksForPage(request)) {
         return new Response(null, { status: 303, headers: { location: signInUrl } })
       }
-      return refuse(UNAUTHENTICATED, { signInUrl })
+      return refuse({ ...UNAUTHENTICATED, ...(message !== undefined && { message }) }, { signInUrl })
     }
 
     function refuse(refusal: Refusal, about: Pick<ErrorPageProps, 'viewer' | 'signInUrl'>): Promise<Response> {
@@ -181,6 +179,7 @@ function checkOptions(options: DashboardOptions): void {
   const needed = { store: 'object', authorize: 'function', recordAs: 'function' } as const
   for (const [name, type] of Object.entries(needed)) {
     const given: unknown = options?.[name as keyof typeof needed]
+    if (name === 'recordAs' && given === null) continue
     if (typeof given !== type || given === null) {
       throw new DaybookError(
         'invalid_option',

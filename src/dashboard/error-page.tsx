@@ -17,6 +17,7 @@ const ANSWERS: Readonly<Partial<Record<DaybookErrorCode, Pick<Refusal, 'status' 
   invalid_cursor: { status: 400, heading: 'This address asks for something that can’t be' },
   not_found: { status: 404, heading: 'Nothing is here' },
   not_installed: { status: 503, heading: 'The log is not set up yet' },
+  export_unrecorded: { status: 403, heading: 'Nothing can be exported here' },
   permission_denied: { status: 503, heading: 'The log can’t be read' },
 }
 
@@ -77,9 +78,10 @@ export interface ErrorPageProps {
 
 export function ErrorPage({ refusal, links, title, viewer, url, signInUrl }: ErrorPageProps) {
   const { status, heading, message, parameter } = refusal
+  const isShutOut = refusal === FORBIDDEN
   const given = parameter === undefined ? [] : (url?.searchParams.getAll(parameter) ?? [])
   return (
-    <Layout links={links} heading={heading} title={title} viewer={status === 403 ? undefined : viewer}>
+    <Layout links={links} heading={heading} title={title} viewer={isShutOut ? undefined : viewer}>
       <main class="single" id="main">
         <div class="blank error">
           <p class="status">{status}</p>
@@ -95,7 +97,7 @@ export function ErrorPage({ refusal, links, title, viewer, url, signInUrl }: Err
               ))}
             </dl>
           )}
-          {status === 403 && viewer && <p class="meta">Signed in as {viewer.label ?? viewer.id}.</p>}
+          {isShutOut && viewer && <p class="meta">Signed in as {viewer.label ?? viewer.id}.</p>}
           <p class="ways">
             {parameter !== undefined && url && given.length > 0 && (
               <a class="btn main" href={withoutParameter(url, parameter)}>
@@ -107,7 +109,7 @@ export function ErrorPage({ refusal, links, title, viewer, url, signInUrl }: Err
                 Sign in
               </a>
             )}
-            {status !== 401 && status !== 403 && (
+            {status !== 401 && !isShutOut && (
               <a class="btn" href={links.list({ filter: {} })}>
                 All entries
               </a>

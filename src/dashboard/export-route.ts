@@ -1,12 +1,15 @@
 import { type Context, currentContext, runInContext } from '../core/context.ts'
 import type { Entry } from '../core/entry.ts'
+import { DaybookError } from '../core/errors.ts'
 import { type Filter, parseFilter, writeFilter } from '../core/filter.ts'
 import { exportCsv } from '../export/csv.ts'
 import { dateOf } from './time.ts'
-import type { Visit } from './visit.ts'
+import type { RecordAs, Visit } from './visit.ts'
 
 /** The current filter as a CSV file. The export itself goes on record when it ends, with how many entries left. */
 export async function exportRoute(visit: Visit): Promise<Response> {
+  const { recordAs } = visit
+  if (!recordAs) throw exportUnrecorded()
   const filter = parseFilter(visit.url.searchParams)
   const headers = {
     'content-type': 'text/csv; charset=utf-8',
@@ -17,10 +20,23 @@ export async function exportRoute(visit: Visit): Promise<Response> {
   await visit.store.page({ filter, limit: 1 })
   // The request's own context is over by the time the last entry leaves.
   const context = currentContext() ?? {}
-  return new Response(exportCsv(onRecord(visit, filter, context)), { headers })
+  return new Response(exportCsv(onRecord(visit, recordAs, filter, context)), { headers })
 }
 
-async function* onRecord(visit: Visit, filter: Filter, context: Context): AsyncGenerator<Entry, void, void> {
+/** Entries leave only where it goes on record that they did. */
+export function exportUnrecorded(): DaybookError {
+  return new DaybookError(
+    'export_unrecorded',
+    'An export is itself an entry of the log, and here nothing can be recorded: so nothing is exported. Ask for it where the log can be written.',
+  )
+}
+
+async function* onRecord(
+  visit: Visit,
+  recordAs: RecordAs,
+  filter: Filter,
+  context: Context,
+): AsyncGenerator<Entry, void, void> {
   let count = 0
   let outcome: 'success' | 'failure' = 'failure'
   try {
@@ -31,6 +47,6 @@ async function* onRecord(visit: Visit, filter: Filter, context: Context): AsyncG
     outcome = 'success'
   } finally {
     const extra = { filter: writeFilter(filter).toString(), format: 'csv', count }
-    await runInContext(context, () => visit.recordAs(visit.viewer, { action: 'export', outcome, extra }))
+    await runInContext(context, () => recordAs(visit.viewer, { action: 'export', outcome, extra }))
   }
 }

@@ -241,7 +241,7 @@ function Summary({ state, count, unattributed, page, visit }: SummaryProps) {
         </a>
       )}
       <span class="zone">times in UTC</span>
-      {page.entries.length > 0 && (
+      {page.entries.length > 0 && visit.recordAs && (
         <a class="btn" href={visit.links.exportCsv(state.filter)}>
           Export CSV
         </a>

@@ -18,5 +18,9 @@ export interface Visit {
   readonly now: Date
   /** How entries are shown, with the labels that the objects they refer to had then. */
   readonly displayOf: (entries: readonly Entry[]) => Promise<Display>
-  readonly recordAs: (actor: Actor, event: AuditEvent) => Promise<unknown>
+  /** Null where nothing can be recorded. */
+  readonly recordAs: RecordAs | null
 }
+
+/** Records what a viewer did. */
+export type RecordAs = (actor: Actor, event: AuditEvent) => Promise<unknown>
