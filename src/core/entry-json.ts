@@ -6,7 +6,12 @@ import { writeExactJson } from './exact-json.ts'
  * ids are texts, and numbers keep their digits.
  */
 export function writeEntryJson(entry: Entry): string {
-  return writeExactJson(withColumnNames({ ...entry, context: withColumnNames(entry.context) }))
+  return writeExactJson(entryColumns(entry))
+}
+
+/** An entry with the names of the columns of `daybook.entries`, for `writeExactJson`. */
+export function entryColumns(entry: Entry): Readonly<Record<string, unknown>> {
+  return withColumnNames({ ...entry, context: withColumnNames(entry.context) })
 }
 
 function withColumnNames(values: object): Record<string, unknown> {

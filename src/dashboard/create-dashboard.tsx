@@ -2,8 +2,11 @@ import { Hono } from 'hono'
 import type { Authorization, Authorize, Viewer } from '../core/authorize.ts'
 import { createDisplay } from '../core/display.ts'
 import { DaybookError } from '../core/errors.ts'
+import { writeExactJson } from '../core/exact-json.ts'
 import type { Tables } from '../core/table.ts'
 import type { Store } from '../store/index.ts'
+import { API_ROUTES, checkParameters, isApiPath } from './api.ts'
+import { createApiLinks } from './api-links.ts'
 import { type Asset, readAssets } from './assets.ts'
 import {
   ErrorPage,
@@ -15,6 +18,7 @@ import {
   UNAUTHENTICATED,
 } from './error-page.tsx'
 import { createLinks } from './links.ts'
+import { problemOf } from './problem.ts'
 import { type Page, ROUTES } from './routes.ts'
 import type { RecordAs, Visit } from './visit.ts'
 
@@ -75,6 +79,7 @@ export function createDashboard(options: DashboardOptions): Dashboard {
     const url = new URL(request.url)
     const prefix = basePath.replace(/\/+$/, '')
     const links = createLinks(prefix, assets, home)
+    const isForPrograms = isApiPath(pathBelow(prefix, url.pathname))
     const asset = assets.find(({ name }) => url.pathname === `${prefix}/assets/${name}`)
 
     async function answer(): Promise<Response> {
@@ -86,7 +91,8 @@ export function createDashboard(options: DashboardOptions): Dashboard {
         viewer = authorization.viewer
         if (!isReading(request)) return await refuse(NO_METHOD, { viewer })
         if (asset) return assetResponse(asset)
-        const visit: Visit = { request, url, viewer, store, links, title, now: new Date(), displayOf, recordAs }
+        const api = createApiLinks(prefix)
+        const visit: Visit = { request, url, viewer, store, links, api, title, now: new Date(), displayOf, recordAs }
         return await app.fetch(request, { prefix, visit } satisfies Bindings)
       } catch (error) {
         const refusal = refusalOf(error)
@@ -104,11 +110,13 @@ export function createDashboard(options: DashboardOptions): Dashboard {
       return refuse({ ...UNAUTHENTICATED, ...(message !== undefined && { message }) }, { signInUrl })
     }
 
-    function refuse(refusal: Refusal, about: Pick<ErrorPageProps, 'viewer' | 'signInUrl'>): Promise<Response> {
-      return pageResponse(
-        <ErrorPage refusal={refusal} links={links} title={title} url={url} {...about} />,
-        refusal.status,
-      )
+    async function refuse(refusal: Refusal, about: Pick<ErrorPageProps, 'viewer' | 'signInUrl'>): Promise<Response> {
+      const { status } = refusal
+      const response = isForPrograms
+        ? jsonResponse(problemOf(refusal), { status, type: 'application/problem+json' })
+        : await pageResponse(<ErrorPage refusal={refusal} links={links} title={title} url={url} {...about} />, status)
+      if (status === 405) response.headers.set('allow', 'GET, HEAD')
+      return response
     }
 
     const response = await answer()
@@ -131,6 +139,13 @@ function createApp(): Hono<{ Bindings: Bindings }> {
   const app = new Hono<{ Bindings: Bindings }>({
     getPath: (request, options) => pathBelow(options?.env?.prefix ?? '', new URL(request.url).pathname),
   })
+  for (const route of API_ROUTES) {
+    app.get(route.path.replace(/\{(\w+)\}(\.json)$/, ':$1{[^/]+$2}'), async ({ env: { visit }, req }) => {
+      checkParameters(route, visit.url.searchParams)
+      const params = Object.entries<string>(req.param()).map(([name, value]) => [name, value.replace(/\.json$/, '')])
+      return jsonResponse(await route.read(visit, Object.fromEntries(params)))
+    })
+  }
   for (const [path, route] of Object.entries(ROUTES)) {
     app.get(path, async ({ env, req }) => {
       const answer = await route(env.visit, req.param())
@@ -156,8 +171,11 @@ const TURNING = /[\u202a-\u202e\u2066-\u2069]/g
 
 async function pageResponse(page: Page, status: number): Promise<Response> {
   const shown = String(await page).replace(TURNING, (character) => `\\u${character.charCodeAt(0).toString(16)}`)
-  const headers = { 'content-type': 'text/html; charset=utf-8', ...(status === 405 && { allow: 'GET, HEAD' }) }
-  return new Response(shown, { status, headers })
+  return new Response(shown, { status, headers: { 'content-type': 'text/html; charset=utf-8' } })
+}
+
+function jsonResponse(value: unknown, { status = 200, type = 'application/json' } = {}): Response {
+  return new Response(`${writeExactJson(value)}\n`, { status, headers: { 'content-type': type } })
 }
 
 function assetResponse({ body, type, isOpen }: Asset): Response {

@@ -1,18 +1,16 @@
 import { isEntryId } from '../core/cursor.ts'
+import type { Entry } from '../core/entry.ts'
 import { DaybookError } from '../core/errors.ts'
 import { describeEntry, sentenceText } from '../core/sentence.ts'
 import { EntryDetail } from './entry-detail.tsx'
 import { Layout } from './layout.tsx'
+import { ForPrograms } from './programs.tsx'
 import type { Visit } from './visit.ts'
 
 /** One entry as a page of its own. */
 export async function entryPage(visit: Visit, params: Readonly<Record<string, string>>) {
-  const id = parseEntryId(params.id ?? '')
-  const entry = await visit.store.entry(id)
-  if (!entry) {
-    throw new DaybookError('not_found', 'There is no entry with this number.', { details: { entry: id } })
-  }
-  const [neighbours, display] = await Promise.all([visit.store.neighbours(id), visit.displayOf([entry])])
+  const entry = await findEntry(visit, params.id ?? '')
+  const [neighbours, display] = await Promise.all([visit.store.neighbours(entry.id), visit.displayOf([entry])])
   const heading = sentenceText(describeEntry(entry, display))
   const { links } = visit
   return (
@@ -31,9 +29,18 @@ export async function entryPage(visit: Visit, params: Readonly<Record<string, st
             )}
           </nav>
         </EntryDetail>
+        <ForPrograms visit={visit} href={visit.api.entry(entry.id)} />
       </main>
     </Layout>
   )
+}
+
+/** @throws DaybookError `invalid_filter` for what is no id of an entry; `not_found` where there is none with it. */
+export async function findEntry({ store }: Visit, given: string): Promise<Entry> {
+  const id = parseEntryId(given)
+  const entry = await store.entry(id)
+  if (entry) return entry
+  throw new DaybookError('not_found', 'There is no entry with this number.', { details: { entry: id } })
 }
 
 /** @throws DaybookError `invalid_filter` for what is no id of an entry. */

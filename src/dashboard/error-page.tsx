@@ -6,6 +6,8 @@ import type { Links } from './links.ts'
 /** What a page says where it can't show what was asked for. */
 export interface Refusal {
   readonly status: 400 | 401 | 403 | 404 | 405 | 500 | 503
+  /** The same for programs. Stable: a {@link DaybookErrorCode}, or a word of the dashboard's own. */
+  readonly code: DaybookErrorCode | 'unauthenticated' | 'forbidden' | 'method_not_allowed' | 'failed'
   readonly heading: string
   readonly message: string
   /** The part of the address that is wrong, where it is one. */
@@ -24,6 +26,7 @@ const ANSWERS: Readonly<Partial<Record<DaybookErrorCode, Pick<Refusal, 'status' 
 /** Its message names host and user: that is for the operator alone. */
 const AWAY: Refusal = {
   status: 503,
+  code: 'database_unreachable',
   heading: 'The log can’t be reached',
   message: 'Its database does not answer. Nothing is lost: try again in a moment.',
 }
@@ -37,12 +40,19 @@ export function refusalOf(error: unknown): Refusal {
     if (error.code === 'database_unreachable') return AWAY
     const answer = ANSWERS[error.code]
     const { parameter } = error.details
-    if (answer) return { ...answer, message: error.message, ...(typeof parameter === 'string' && { parameter }) }
+    if (answer)
+      return {
+        ...answer,
+        code: error.code,
+        message: error.message,
+        ...(typeof parameter === 'string' && { parameter }),
+      }
   }
   const code = (error as { code?: unknown } | null)?.code
   if (typeof code === 'string' && AWAY_CODES.test(code)) return AWAY
   return {
     status: 500,
+    code: 'failed',
     heading: 'Something went wrong',
     message: 'The page could not be made. The application’s own log says why.',
   }
@@ -50,12 +60,14 @@ export function refusalOf(error: unknown): Refusal {
 
 export const UNAUTHENTICATED: Refusal = {
   status: 401,
+  code: 'unauthenticated',
   heading: 'Sign in to read the log',
   message: 'This page shows who changed what. Sign in to the application, then come back.',
 }
 
 export const FORBIDDEN: Refusal = {
   status: 403,
+  code: 'forbidden',
   heading: 'This account may not read the log',
   message:
     'You are signed in, but reading the log needs a permission that your account does not have. Ask whoever looks after accounts.',
@@ -63,6 +75,7 @@ export const FORBIDDEN: Refusal = {
 
 export const NO_METHOD: Refusal = {
   status: 405,
+  code: 'method_not_allowed',
   heading: 'The log can only be read',
   message: 'Pages of the log answer to GET and HEAD, and to nothing that changes something.',
 }

@@ -11,6 +11,7 @@ import { parseEntryId } from './entry-page.tsx'
 import { Chips, type Choices, FilterForm, QuickRanges, SearchField } from './filter-form.tsx'
 import { Layout } from './layout.tsx'
 import type { ListState } from './links.ts'
+import { ForPrograms } from './programs.tsx'
 import { clockTime, dayName } from './time.ts'
 import type { Visit } from './visit.ts'
 
@@ -89,6 +90,7 @@ export async function listPage(visit: Visit) {
             />
           )}
           <Pager page={page} state={state} visit={visit} />
+          <ForPrograms visit={visit} href={visit.api.list(state.filter, state)} />
         </div>
         {state.entry !== undefined && (
           <Beside entry={open} display={display} state={state} neighbours={neighbours} visit={visit} />

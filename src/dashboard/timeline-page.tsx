@@ -11,6 +11,7 @@ import { entryNumber, Outcome } from './entry-list.tsx'
 import { Layout } from './layout.tsx'
 import type { Links } from './links.ts'
 import { originLine } from './origin.ts'
+import { ForPrograms } from './programs.tsx'
 import { Sentence, toneClass } from './sentence.tsx'
 import { clockTime, dateOf, dayName } from './time.ts'
 import type { Visit } from './visit.ts'
@@ -36,7 +37,7 @@ export async function timelinePage(visit: Visit, params: Readonly<Record<string,
         </p>
         <header class="subject">
           <h1>{name}</h1>
-          <State page={page} objectId={objectId} />
+          {isDeleted(page, objectId) && <span class="outcome denied">deleted</span>}
           <p class="meta">
             {model} <span class="mono">{objectId}</span> · times in UTC ·{' '}
             <a href={links.list({ filter: { model: [model], objectId: [objectId] } })}>as a list</a>
@@ -64,12 +65,14 @@ export async function timelinePage(visit: Visit, params: Readonly<Record<string,
             </a>
           )}
         </nav>
+        <ForPrograms visit={visit} href={visit.api.object(model, objectId, parseCursor(url.searchParams))} />
       </main>
     </Layout>
   )
 }
 
-function parseObject(params: Readonly<Record<string, string>>, query: URLSearchParams) {
+/** The object that a path or a query names. */
+export function parseObject(params: Readonly<Record<string, string>>, query: URLSearchParams) {
   const model = params.model ?? query.get('model') ?? ''
   const objectId = params.id ?? query.get('id') ?? ''
   if (model === '') {
@@ -88,18 +91,22 @@ function parseObject(params: Readonly<Record<string, string>>, query: URLSearchP
 }
 
 function nameOf(entries: readonly Entry[], model: string, objectId: string): string {
+  return objectName({ model, objectId, objectLabel: labelOf(entries, model) }) ?? model
+}
+
+/** What the object was called last, as far as some of its entries tell. */
+export function labelOf(entries: readonly Entry[], model: string): string | null {
   // What was tried in vain may name an object as a stranger typed it.
   const own = entries.find(
     (entry) => entry.model === model && entry.objectLabel !== null && entry.outcome === 'success',
   )
-  return objectName({ model, objectId, objectLabel: own?.objectLabel ?? null }) ?? model
+  return own?.objectLabel ?? null
 }
 
-/** Whether the object is there, as far as the newest page tells. */
-function State({ page, objectId }: { readonly page: Page; readonly objectId: string }) {
+/** Whether the object is gone, as far as the newest page tells. */
+export function isDeleted(page: Page, objectId: string): boolean {
   const newest = page.entries.find(({ action }) => !action.startsWith('capture.'))
-  if (page.newer || newest?.action !== 'delete' || newest.objectId !== objectId) return null
-  return <span class="outcome denied">deleted</span>
+  return !page.newer && newest?.action === 'delete' && newest.objectId === objectId
 }
 
 interface VersionsProps {

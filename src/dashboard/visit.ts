@@ -4,6 +4,7 @@ import type { Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import type { AuditEvent } from '../core/event.ts'
 import type { Store } from '../store/index.ts'
+import type { ApiLinks } from './api-links.ts'
 import type { Links } from './links.ts'
 
 /** One allowed request: who looks, and what a page is made with. */
@@ -13,6 +14,7 @@ export interface Visit {
   readonly viewer: Viewer
   readonly store: Store
   readonly links: Links
+  readonly api: ApiLinks
   /** What the host calls the application. */
   readonly title: string | undefined
   readonly now: Date
