@@ -11,6 +11,11 @@ const GSS_REQUEST = 80877104
 /** The messages after which a server answers. */
 const ENDS_BATCH = new Set([...'QSHcf'].map((type) => type.charCodeAt(0)))
 const TERMINATE = 'X'.charCodeAt(0)
+const FLUSH = 'H'.charCodeAt(0)
+const SYNC = header('S', 0)
+/** What ReadyForQuery begins with; the one byte after it tells of the transaction. */
+const READY_HEADER = header('Z', 1)
+const READY_BYTES = READY_HEADER.length + 1
 
 /** Settings that a client may give when it starts; what else it sends is for servers. */
 const STARTUP_SETTINGS = ['application_name', 'statement_timeout', 'lock_timeout']
@@ -103,7 +108,8 @@ export class PgliteStream extends Duplex implements SessionUser {
         if (!batch) return
         if (batch.at(-1)?.[0] === TERMINATE) return this.#end()
         const texts = batch.map(textOf).filter((text) => text !== undefined)
-        await this.#run(Buffer.concat(batch.map((message) => this.#translate(message))), texts)
+        const message = Buffer.concat(batch.map((message) => this.#translate(message)))
+        await this.#run(message, texts, batch.at(-1)?.[0] === FLUSH)
       }
     }
   }
@@ -165,12 +171,14 @@ export class PgliteStream extends Duplex implements SessionUser {
     await this.#run(startup({ user: 'postgres', database: 'postgres', client_encoding: 'UTF8' }))
   }
 
-  async #run(message: Buffer, texts: readonly string[] = []): Promise<void> {
+  async #run(message: Buffer, texts: readonly string[] = [], untilSync = false): Promise<void> {
     const isFirst = !this.#session.isHeldBy(this)
     const refusal = await this.#session.acquire(this)
     if (refusal) return this.#close(refusal)
     if (this.destroyed) return
-    const reply = await this.#session.send(message)
+    const answer = await this.#session.send(message)
+    // After an error PGlite may say that it is ready, and still passes over everything up to the Sync.
+    const reply = untilSync ? withoutReady(answer) : answer
     if (isIdle(reply)) {
       if (isFirst && texts.length > 0 && !firstError(reply)) this.#remember(texts)
       this.#session.release(this)
@@ -217,7 +225,7 @@ export class PgliteStream extends Duplex implements SessionUser {
   /** Leaves nothing in the session that the next connection could meet. */
   async #leave(): Promise<void> {
     try {
-      if (this.#session.isHeldBy(this)) await this.#session.send(simpleQuery('rollback'))
+      if (this.#session.isHeldBy(this)) await this.#session.send(Buffer.concat([SYNC, simpleQuery('rollback')]))
       if (this.#statements.size === 0) return
       await this.#session.acquire(this)
       const deallocate = [...this.#statements.values()].map((name) => `deallocate ${name}`)
@@ -298,5 +306,13 @@ function readsRows(text: string): boolean {
 
 /** Whether replies end in ReadyForQuery with no transaction open. */
 function isIdle(replies: Buffer): boolean {
-  return replies.length >= 6 && replies.at(-6) === 'Z'.charCodeAt(0) && replies.at(-1) === 'I'.charCodeAt(0)
+  return endsInReady(replies) && replies.at(-1) === 'I'.charCodeAt(0)
+}
+
+function withoutReady(replies: Buffer): Buffer {
+  return endsInReady(replies) ? replies.subarray(0, -READY_BYTES) : replies
+}
+
+function endsInReady(replies: Buffer): boolean {
+  return replies.subarray(-READY_BYTES, -1).equals(READY_HEADER)
 }

@@ -104,6 +104,46 @@ describe('the one session of PGlite and its connections', () => {
     expect((await pool.query('select * from owned where n = 99')).rows).toEqual([])
   })
 
+  /** As a cursor does it: what fails is only over with the Sync, which comes when its reader has heard of it. */
+  async function failsUntilSync(client: pg.PoolClient): Promise<() => void> {
+    let sync = () => {}
+    await new Promise<unknown>((heard) => {
+      client.query({
+        submit(connection: Record<'parse' | 'bind' | 'execute' | 'flush' | 'sync', (message?: object) => void>) {
+          connection.parse({ text: 'select 1 / 0' })
+          connection.bind({})
+          connection.execute({})
+          connection.flush()
+          sync = () => connection.sync()
+        },
+        handleError: heard,
+        handleReadyForQuery() {},
+      } as never)
+    })
+    return sync
+  }
+
+  test('a statement that failed keeps the session up to its end, and the next connection is answered', async () => {
+    const pool = pglite.createPool({ max: 2 })
+    const [one, other] = [await pool.connect(), await pool.connect()]
+    for (let turn = 0; turn < 5; turn += 1) {
+      const sync = await failsUntilSync(one)
+      const waiting = other.query('select 2 as n')
+      setImmediate(sync)
+      expect((await waiting).rows).toEqual([{ n: 2 }])
+    }
+    one.release()
+    other.release()
+  })
+
+  test('a connection that is destroyed ahead of the end of what failed leaves nothing of it', async () => {
+    const pool = pglite.createPool({ max: 1 })
+    const client = await pool.connect()
+    await failsUntilSync(client)
+    client.release(true)
+    expect((await pool.query('select 3 as n')).rows).toEqual([{ n: 3 }])
+  })
+
   test('a transaction that waits for a second connection fails with a reason, and does not hang', async () => {
     const pool = pglite.createPool({ max: 2 })
     const [one, other] = [await pool.connect(), await pool.connect()]

@@ -3,7 +3,7 @@ import { PgliteSession } from 'daybook/connection/pglite-session'
 import { PgliteStream } from 'daybook/connection/pglite-stream'
 import pg from 'pg'
 import { APPLICATION, type Place, prepare } from './place.ts'
-import { CALLBACKS, NAMED, PROMISES } from './plain-pg.ts'
+import { CALLBACKS, CURSORS, NAMED, PROMISES, QUERY_STREAMS } from './plain-pg.ts'
 import { describeSubject } from './suite.ts'
 import { countRoundTrips } from './wire-tap.ts'
 
@@ -45,3 +45,10 @@ async function openPglite(): Promise<Place> {
 describeSubject('pg with promises, on PGlite', PROMISES, { openPlace: openPglite })
 describeSubject('pg with callbacks, on PGlite', CALLBACKS, { openPlace: openPglite })
 describeSubject('pg with named statements, on PGlite', NAMED, { openPlace: openPglite })
+describeSubject('pg with cursors, on PGlite', CURSORS, { openPlace: openPglite })
+describeSubject('pg with query streams, on PGlite', QUERY_STREAMS, { openPlace: openPglite })
+describeSubject(
+  'pg with a pipeline, on PGlite',
+  ({ pg, options }) => PROMISES({ pg, options: { ...options, pipeline: true } }),
+  { openPlace: openPglite },
+)
