@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { isIP } from 'node:net'
 import type { MaskTree } from './mask-path.ts'
 import { plainExtra } from './plain-extra.ts'
 import { storable } from './storable.ts'
@@ -169,27 +170,53 @@ export function contextOnTheWire(): string {
   return scope.wire
 }
 
-/** A context as the JSON text that the capture reads: known parts in snake_case, cut to {@link CONTEXT_LIMITS}, `extra` masked. */
+/**
+ * A context as the capture reads it: the text of a row of the SQL type `daybook.origin`, whose parts PostgreSQL takes without looking at
+ * JSON for them. Known parts are cut to {@link CONTEXT_LIMITS}, `extra` is masked, and what is not a column of its own is JSON in the last.
+ */
 export function writeContext(context: Context, masks: readonly MaskTree[] = []): string {
-  return JSON.stringify({
-    actor: writeActor(context.actor),
+  const actor = writeActor(context.actor) ?? { type: 'anonymous' }
+  const address = cut(context.ipAddress, CONTEXT_LIMITS.ipAddress)
+  const known = address === undefined || isAddress(address)
+  const rest = JSON.stringify({
     on_behalf_of: writeActor(context.onBehalfOf),
-    ip_address: cut(context.ipAddress, CONTEXT_LIMITS.ipAddress),
     user_agent: cut(context.userAgent, CONTEXT_LIMITS.userAgent),
     route: cut(context.route, CONTEXT_LIMITS.route),
-    request_id: cut(context.requestId, CONTEXT_LIMITS.requestId),
-    tenant_id: cut(context.tenantId, CONTEXT_LIMITS.tenantId),
     reason: cut(context.reason, CONTEXT_LIMITS.reason),
     extra: writeExtra(context.extra, masks),
+    ip_address_unreadable: known ? undefined : true,
   })
+  return writeRow([
+    actor.type,
+    actor.id,
+    actor.label ?? actor.id,
+    known ? address : undefined,
+    cut(context.requestId, CONTEXT_LIMITS.requestId),
+    cut(context.tenantId, CONTEXT_LIMITS.tenantId),
+    rest === '{}' ? undefined : rest,
+  ])
 }
 
-function writeActor(actor: Actor | undefined) {
+/** Whether PostgreSQL takes it for an inet: it has no zones. */
+function isAddress(text: string): boolean {
+  return isIP(text) !== 0 && !text.includes('%')
+}
+
+/** A row as PostgreSQL reads one: undefined is null. */
+function writeRow(values: readonly (string | undefined)[]): string {
+  const quoted = values.map((value) => (value === undefined ? '' : `"${value.replace(/["\\]/g, '$&$&')}"`))
+  return `(${quoted.join()})`
+}
+
+function writeActor(actor: Actor | undefined): { type: string; id?: string; label?: string } | undefined {
   if (!actor) return undefined
+  const { type = 'user' } = actor
+  const id = cut(actor.id, CONTEXT_LIMITS.actorId)
+  const label = cut(actor.label, CONTEXT_LIMITS.label)
   return {
-    type: actor.type ?? 'user',
-    id: cut(actor.id, CONTEXT_LIMITS.actorId),
-    label: cut(actor.label, CONTEXT_LIMITS.label),
+    type: ACTOR_TYPES.includes(type) ? type : 'unknown',
+    ...(id !== undefined && { id }),
+    ...(label !== undefined && { label }),
   }
 }
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Context, writeContext } from '../../src/core/context.ts'
+import { storable } from '../../src/core/storable.ts'
 import { createLoginRole } from '../database.ts'
 import fc from '../fast-check.ts'
 import { type CaptureLog, connect, createCaptureLog } from './log.ts'
@@ -42,7 +43,18 @@ describe('the context', () => {
       reason: 'because',
       extra: { a: [1] },
     }
-    expect(await written(writeContext(context))).toMatchObject({
+    const json = {
+      actor: { id: '7', label: 'Ada' },
+      on_behalf_of: { type: 'user', id: '8', label: 'Bob' },
+      ip_address: '2001:db8::1',
+      user_agent: 'Browser/1',
+      route: 'POST /things',
+      request_id: 'r-1',
+      tenant_id: 't-1',
+      reason: 'because',
+      extra: { a: [1] },
+    }
+    const expected = {
       actor_type: 'user',
       actor_id: '7',
       actor_label: 'Ada',
@@ -57,7 +69,58 @@ describe('the context', () => {
         on_behalf_of: { type: 'user', id: '8', label: 'Bob' },
         extra: { a: [1] },
       },
+    }
+    expect(await written(writeContext(context))).toMatchObject(expected)
+    expect(await written(JSON.stringify(json))).toMatchObject(expected)
+  })
+
+  it('B34 comes whole, whatever its texts hold', async () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'grapheme', maxLength: 40 }),
+      fc.string({
+        unit: fc.constantFrom('"', '\\', '(', ')', ',', '{', '}', "'", '$1', ' ', '\n', 'NULL', ''),
+        maxLength: 12,
+      }),
+    )
+    const whole = fc.record({
+      actor: fc.record({ id: text, label: text }),
+      requestId: text,
+      tenantId: text,
+      userAgent: text,
+      extra: fc.record({ a: text }),
     })
+    await fc.assert(
+      fc.asyncProperty(whole, async (context) => {
+        expect(await written(writeContext(context))).toMatchObject({
+          ...{ actor_type: 'user', actor_id: storable(context.actor.id), actor_label: storable(context.actor.label) },
+          ...{ request_id: storable(context.requestId), tenant_id: storable(context.tenantId) },
+          context: { user_agent: storable(context.userAgent), extra: { a: storable(context.extra.a) } },
+        })
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  it.each([
+    ['no actor', { requestId: 'r' }, { actor_type: 'anonymous', actor_id: null, actor_label: null, request_id: 'r' }],
+    ['nothing', {}, { actor_type: 'anonymous', actor_id: null }],
+    ['an empty id', { actor: { id: '' } }, { actor_type: 'user', actor_id: '', actor_label: '' }],
+    [
+      'a kind of actor that is not known',
+      { actor: { type: 'root', id: '1' } },
+      { actor_type: 'unknown', actor_id: '1' },
+    ],
+    ['an address that is none', { actor: { id: '1' }, ipAddress: 'here' }, { actor_id: '1', ip_address: null }],
+    ['an address with a zone', { actor: { id: '1' }, ipAddress: 'fe80::1%eth0' }, { actor_id: '1', ip_address: null }],
+    [
+      'long texts',
+      { actor: { id: 'x'.repeat(9_000), label: '😀'.repeat(9_000) }, requestId: 'y'.repeat(9_000) },
+      { actor_id: `${'x'.repeat(255)}…`, request_id: `${'y'.repeat(127)}…` },
+    ],
+  ])('B34 with %s is read as far as it can be', async (_what, context, expected) => {
+    const entry = await written(writeContext(context as Context))
+    expect(entry).toMatchObject(expected)
+    expect(entry.context?.ip_address_unreadable).toBe('ipAddress' in context ? true : undefined)
   })
 
   it('is shared by all entries of a statement, and read anew for the next', async () => {
@@ -109,6 +172,19 @@ describe('a hostile context', () => {
     ['nested deep in an object', `{"actor":${'[['.repeat(8_000)}${']]'.repeat(8_000)}`],
     ['SQL', "'; drop table thing; --"],
     ['blank', ' '],
+    ['half of a row', '(user,1'],
+    ['a row with too few parts', '(user,1,Ada)'],
+    ['a row with too many parts', '(user,1,Ada,,,,,,)'],
+    ['a row of nothing', '(,,,,,,)'],
+    ['a row with a kind of actor that is not known', '(root,1,Ada,,,,)'],
+    ['a row with a long id', `(user,${'x'.repeat(257)},,,,,)`],
+    ['a row with an address that is junk', '(user,1,Ada,localhost,,,)'],
+    ['a row whose rest is not JSON', '(user,1,Ada,,,,{)'],
+    ['a row whose rest is a list', '(user,1,Ada,,,,[1])'],
+    ['a row whose rest is a text', '(user,1,Ada,,,,"""x""")'],
+    ['a row whose rest holds a NUL', '(user,1,Ada,,,,"{""a"": ""\\\\u0000""}")'],
+    ['a large row', `(user,1,Ada,,,,"{""a"": ""${'x'.repeat(40_000)}""}")`],
+    ['two rows', '(user,1,Ada,,,,)(user,2,Bob,,,,)'],
   ]
   for (const [what, context] of unreadable) {
     it(`B34 a context that is ${what} does not stop the write, whose actor is then unknown`, async () => {
@@ -172,6 +248,8 @@ describe('a hostile context', () => {
         rows: 5,
       }),
     )
+    const row = await written('(user,9,Eve,,,,"{""database"": {""role"": ""nobody""}, ""database_user"": ""nobody""}")')
+    expect(row.context?.database).toEqual(entry.context?.database)
     expect(entry.database_user).toBe('postgres')
     expect(entry.context?.database).toMatchObject({ address: '127.0.0.1' })
     expect(JSON.stringify(entry.context?.database)).not.toContain('nobody')
@@ -183,6 +261,11 @@ describe('a hostile context', () => {
     const context = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 200 }),
       fc.json({ stringUnit: 'binary' }),
+      fc
+        .array(fc.oneof(fc.string({ unit: 'binary', maxLength: 20 }), fc.constantFrom('user', '::1', '""{}""', '')), {
+          maxLength: 9,
+        })
+        .map((parts) => `(${parts.join()})`),
       fc
         .record(
           {

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { Client, createPool, fromPgPool, type Pool } from '../../src/connection/pg.ts'
-import { runInContext } from '../../src/core/context.ts'
+import { runInContext, writeContext } from '../../src/core/context.ts'
 import { createLoginRole, createTestDatabase, type TestDatabase } from '../database.ts'
 import { describeContext } from './context-contract.ts'
 
@@ -118,7 +118,7 @@ describe('with a context, everything is as it is without Daybook', () => {
     const rows: unknown[] = []
     query.on('row', (row) => rows.push(row))
     await once(query, 'end')
-    expect(rows).toEqual([{ context: '{"request_id":"r"}' }])
+    expect(rows).toEqual([{ context: writeContext({ requestId: 'r' }) }])
   })
 
   test('notices, notifications and a statement timeout of one query', async () => {
@@ -193,7 +193,7 @@ describe('what goes over the wire', () => {
             values: [40],
           }),
         )
-        expect(JSON.parse(rows[0].context)).toHaveProperty('request_id')
+        expect(rows[0].context).toBe(writeContext({ requestId: 'r' }))
         expect(seen.replies).toBe('EZ12C12TDCZ')
         const before = seen.replies.length
         await within(() => own.query('select 1'))
@@ -278,7 +278,7 @@ describe('what goes over the wire', () => {
       return query.finished
     }
     const before = pool.unattributed
-    const expected = ['{"request_id":"r"}', '{"request_id":"r"}']
+    const expected = [writeContext({ requestId: 'r' }), writeContext({ requestId: 'r' })]
     expect(await within(read)).toEqual(expected)
     expect(await read()).toEqual(['', ''])
     await client.query('begin')
@@ -323,7 +323,7 @@ describe('the pool and the client', () => {
     await within(() => client.connect())
     const read = async () =>
       (await client.query("select coalesce(current_setting('daybook.context', true), '') as c")).rows[0].c
-    expect(await within(read)).toBe('{"request_id":"r"}')
+    expect(await within(read)).toBe(writeContext({ requestId: 'r' }))
     expect(await read()).toBe('')
     await client.end()
   })
@@ -335,9 +335,9 @@ describe('the pool and the client', () => {
     const read = async () =>
       (await client.query("select coalesce(current_setting('daybook.context', true), '') as c")).rows[0].c
     expect(await Promise.all([within(read), read(), within(read)])).toEqual([
-      '{"request_id":"r"}',
+      writeContext({ requestId: 'r' }),
       '',
-      '{"request_id":"r"}',
+      writeContext({ requestId: 'r' }),
     ])
     expect(seen.replies.split('Z').length - 1).toBe(3)
     client.release()

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { connectPglite, openPglite, type Pglite } from '../../src/connection/pglite.ts'
-import { runInContext } from '../../src/core/context.ts'
+import { runInContext, writeContext } from '../../src/core/context.ts'
 import { describeContext } from './context-contract.ts'
 
 describeContext('the context on a pool of PGlite', async () => {
@@ -248,13 +248,15 @@ describe('another process on the folder of a PGlite', () => {
     const folder = await makeFolder()
     const child = await holdFolder(folder)
     const visitor = await connectPglite({ folder })
-    await visitor.database.query('create role app login; create table seen (context json); grant insert on seen to app')
+    await visitor.database.query('create role app login; create table seen (context text); grant insert on seen to app')
     const app = visitor.createPool({ user: 'app' })
     await runInContext({ requestId: 'visit' }, () =>
-      app.query("insert into seen values (current_setting('daybook.context')::json)"),
+      app.query("insert into seen values (current_setting('daybook.context'))"),
     )
     await expect(app.query('select * from seen')).rejects.toMatchObject({ code: '42501' })
-    expect((await visitor.database.query('select * from seen')).rows).toEqual([{ context: { request_id: 'visit' } }])
+    expect((await visitor.database.query('select * from seen')).rows).toEqual([
+      { context: writeContext({ requestId: 'visit' }) },
+    ])
     await visitor.close()
     // The process that has it open goes on, and closes it.
     child.stdin?.end()

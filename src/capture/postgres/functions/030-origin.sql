@@ -1,7 +1,7 @@
 -- Who is writing, and from where: the request's context that came with the statement. What the database itself sees of the writer are the
 -- defaults of columns of daybook.entry.
--- It never fails: a context that can't be read gives the actor type 'unknown'. Every write asks for it, so that what is usual is done by few
--- functions: each has to be looked up, and its right checked, in each statement.
+-- Daybook's clients send the text of a row of daybook.origin, and the capture functions read it as one. Whatever else is in the setting is
+-- read here: JSON, as others may send it, or nothing. It never fails: a context that can't be read gives the actor type 'unknown'.
 create or replace function daybook.current_origin() returns daybook.origin
 language plpgsql stable
 as $$
@@ -11,10 +11,15 @@ declare
   known daybook.sent_context;
 begin
   if sent is null or sent = '' then
-    return row('database', session_user, session_user, null, null, null, session_user, null)::daybook.origin;
+    return row('database', session_user, session_user, null, null, null, null)::daybook.origin;
+  elsif octet_length(sent) > 32768 then
+    return daybook.odd_origin(sent, null);
   end if;
   begin
-    parsed := case when octet_length(sent) <= 32768 then sent::jsonb else 'null' end;
+    if left(sent, 1) = '(' then
+      return sent::daybook.origin;
+    end if;
+    parsed := sent::jsonb;
     known := jsonb_populate_record(null::daybook.sent_context, parsed);
     return row(
       case
@@ -22,8 +27,8 @@ begin
         when (known.actor).type is null then 'user'
         when (known.actor).type in ('user', 'service', 'job', 'database', 'anonymous') then (known.actor).type
         else 'unknown' end,
-      (known.actor).id, coalesce((known.actor).label, (known.actor).id), known.ip_address, known.request_id, known.tenant_id, session_user,
-      nullif((parsed - '{actor,ip_address,request_id,tenant_id,database}'::text[])::text, '{}'))::daybook.origin;
+      (known.actor).id, coalesce((known.actor).label, (known.actor).id), known.ip_address, known.request_id, known.tenant_id,
+      nullif(parsed - '{actor,ip_address,request_id,tenant_id}'::text[], '{}'))::daybook.origin;
   exception when others then
     return daybook.odd_origin(sent, parsed);
   end;
@@ -39,10 +44,10 @@ declare
   rest jsonb;
 begin
   if parsed is null or jsonb_typeof(parsed) <> 'object' then
-    return row('unknown', null, null, null, null, null, session_user,
-      jsonb_build_object('unreadable', jsonb_build_object('bytes', octet_length(sent)))::text)::daybook.origin;
+    return row('unknown', null, null, null, null, null,
+      jsonb_build_object('unreadable', jsonb_build_object('bytes', octet_length(sent))))::daybook.origin;
   end if;
-  rest := parsed - '{actor,ip_address,request_id,tenant_id,database}'::text[];
+  rest := parsed - '{actor,ip_address,request_id,tenant_id}'::text[];
   begin
     address := parsed ->> 'ip_address';
   exception when others then
@@ -55,5 +60,22 @@ begin
         then coalesce(actor ->> 'type', 'user')
       else 'unknown' end,
     left(actor ->> 'id', 256), left(coalesce(actor ->> 'label', actor ->> 'id'), 256), address,
-    left(parsed ->> 'request_id', 128), left(parsed ->> 'tenant_id', 128), session_user, nullif(rest, '{}')::text)::daybook.origin;
+    left(parsed ->> 'request_id', 128), left(parsed ->> 'tenant_id', 128), nullif(rest, '{}'))::daybook.origin;
 end $$;
+
+-- What the capture functions begin with: the origin as it usually comes, in `origin`, read where it stands. A call of current_origin()
+-- would cost as much again.
+create or replace function daybook.read_origin_sql() returns text
+language sql immutable
+as $sql$
+  select $body$
+  begin
+    if left(sent, 1) = '(' and octet_length(sent) <= 32768 then
+      origin := sent::daybook.origin;
+    else
+      origin := daybook.current_origin();
+    end if;
+  exception when others then
+    origin := daybook.current_origin();
+  end;$body$
+$sql$;

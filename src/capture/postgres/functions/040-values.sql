@@ -150,12 +150,20 @@ begin
     else 'dense' end;
 end $$;
 
+-- Whether the text of a key of a type is a plain cast of it.
+create or replace function daybook.is_plain_key(type oid) returns boolean
+language sql stable
+as $$
+  select coalesce(b.built_in in ('int2', 'int4', 'int8', 'uuid'), false) from daybook.base_type(type) b
+$$;
+
 -- SQL that gives the text of one column of a key.
 create or replace function daybook.key_sql(type oid, ref text) returns text
 language plpgsql stable
 as $$
 begin
-  return format(case when (daybook.base_type(type)).fixed_length then 'concat(%s)' else 'daybook.cap_key(concat(%s))' end, ref);
+  return format(case when daybook.is_plain_key(type) then '(%s)::text' when (daybook.base_type(type)).fixed_length then 'concat(%s)'
+    else 'daybook.cap_key(concat(%s))' end, ref);
 end $$;
 
 -- SQL that gives what one column adds to a label, null or empty for nothing.

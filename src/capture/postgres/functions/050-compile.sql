@@ -129,6 +129,7 @@ $$;
 -- be used for a million.
 -- `dynamic`: as `many`, to be run by EXECUTE.
 -- `row`: the row that a row trigger has in OLD and NEW.
+-- An UPDATE of one row is usually captured before these: see one_update_sql.
 create or replace function daybook.capture_statements(tracked daybook.tracked_table, operation text, way text) returns text[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -139,11 +140,11 @@ declare
   old_side text := case way when 'row' then 'old' else 'o' end;
   -- The row that came or went.
   side text := case operation when 'DELETE' then old_side else new_side end;
-  position_name text := 'daybook_position';
+  position_name text := daybook.free_name(tracked.relation, 'daybook_position');
   max_bytes int := daybook.value_cap(tracked, way);
   key text := daybook.object_key_sql(tracked, side);
   label text := daybook.object_label_sql(tracked, side);
-  previous_key text := format('nullif(%s, %s)', daybook.object_key_sql(tracked, old_side), daybook.object_key_sql(tracked, new_side));
+  previous_key text := daybook.previous_key_sql(tracked, old_side, new_side);
   row_values text := daybook.row_values_sql(tracked, side, way);
   all_fields text := quote_literal(array(select c.name from daybook.tracked_columns(tracked) c where c.recorded)) || '::text[]';
   added text := case tracked.link_kind when 'permission' then 'permission_granted' else 'linked' end;
@@ -155,9 +156,6 @@ declare
   flag_given text;
   moved text;
 begin
-  while exists (select from pg_attribute a where a.attrelid = tracked.relation and a.attname = position_name) loop
-    position_name := 'daybook_position_' || (random() * 1000000)::int;
-  end loop;
   source := case
     when way = 'row' then null
     when operation = 'INSERT' then 'new_rows n'
@@ -208,6 +206,70 @@ begin
   end if;
   return array[daybook.capture_sql(tracked, way, 'update', source, condition, key, previous_key, label, differences)];
 end $$;
+
+-- A name that no column of a table has.
+create or replace function daybook.free_name(relation regclass, name text) returns text
+language plpgsql stable
+as $$
+declare
+  free text := name;
+begin
+  while exists (select from pg_attribute a where a.attrelid = relation and a.attname = free) loop
+    free := name || '_' || (random() * 1000000)::int;
+  end loop;
+  return free;
+end $$;
+
+-- What a capture function does first with an UPDATE: where it changed one row, and the values that changed are small, their entry is
+-- written, and the function returns. Each column is a statement of its own: of an expression all parts are set up whether they come to be
+-- needed or not, and most columns did not change. LIMIT is for sessions with plpgsql.extra_errors. Null for tables whose updates may be
+-- more than an update.
+create or replace function daybook.one_update_sql(tracked daybook.tracked_table) returns text
+language plpgsql stable
+as $fn$
+begin
+  if tracked.link_kind is not null or tracked.permission_columns <> '{}' then
+    return null;
+  end if;
+  return (with col as (
+    select c.*, format('old_row.%I', c.name) as old_ref, format('new_row.%I', c.name) as new_ref, daybook.masked_paths(tracked, c.name) as paths,
+      case when not c.masked then daybook.size_kind(c.type) end as kind
+    from daybook.tracked_columns(tracked) with ordinality as c (name, type, collation_id, key_position, recorded, masked, place) where c.recorded
+  ), dense as (
+    select least(2000, 30000 / greatest(count(*), 1)) as max_bytes from col where kind = 'dense'
+  )
+  select format($body$
+      <<one>>
+      begin
+        select *, (select true from old_rows limit 1 offset 1) as %1$I into old_row from old_rows limit 1;
+        exit one when old_row.%1$I;
+        select * into new_row from new_rows limit 1;%2$s
+        if octet_length(differences) <= 1048576 then
+          insert into daybook.entry (id, recorded_at, action, actor_type, actor_id, ip_address, tenant_id, model, object_id, previous_object_id,
+            object_label, changes, transaction_id, table_name, actor_label, request_id, database_user, context)
+          values (nextval('daybook.entry_id'), clock_timestamp(), 'update', origin.actor_type, origin.actor_id, origin.ip_address, origin.tenant_id, %3$L,
+            %4$s, %5$s,
+            %6$s, concat('[', substr(differences, 3), ']'), pg_current_xact_id(), %7$L, origin.actor_label, origin.request_id, session_user, origin.context);
+          return null;
+        elsif differences is null then
+          return null;
+        end if;
+      end one;$body$,
+    daybook.free_name(tracked.relation, 'daybook_more'),
+    string_agg(format($if$
+        if %s then%s
+          differences := concat(differences, ', ', json_build_array(%L::text, %s, %s));
+        end if;$if$,
+      daybook.changed_sql(c.type, c.collation_id, c.old_ref, c.new_ref),
+      case c.kind
+        when 'text' then format(E'\n          exit one when greatest(pg_column_size(%s), pg_column_size(%s)) > 4000;', c.old_ref, c.new_ref)
+        when 'dense' then format(E'\n          exit one when greatest(pg_column_size(%1$s), pg_column_size(%2$s)) > %3$s or num_nonnulls(pg_column_compression(%1$s), pg_column_compression(%2$s)) > 0;',
+          c.old_ref, c.new_ref, d.max_bytes) end,
+      c.name, daybook.recorded_sql(c.type, c.masked, c.paths, c.old_ref, null), daybook.recorded_sql(c.type, c.masked, c.paths, c.new_ref, null)), '' order by c.place),
+    tracked.model, daybook.object_key_sql(tracked, 'new_row'), daybook.previous_key_sql(tracked, 'old_row', 'new_row'),
+    daybook.object_label_sql(tracked, 'new_row'), tracked.relation)
+  from col c cross join dense d);
+end $fn$;
 
 -- SQL that gives what is recorded of a value; without a cap, of one that is known to be small.
 create or replace function daybook.recorded_sql(type oid, masked boolean, paths jsonb, ref text, max_bytes int) returns text
@@ -319,29 +381,34 @@ begin
   where t.id = tracked_id;
 
   select
-    string_agg(format(E'\n    when %L then%s', operation, (select string_agg(s || E'\n      captured := captured or found;', '')
-      from unnest(daybook.capture_statements(tracked, operation, 'one')) s)), ''),
+    string_agg(format(E'\n  elsif tg_op = %L then%s', operation, coalesce(case operation when 'UPDATE' then daybook.one_update_sql(tracked) end,
+      (select string_agg(s || E'\n      captured := captured or found;', '') from unnest(daybook.capture_statements(tracked, operation, 'one')) s))), ''
+      order by operation = 'UPDATE' desc, operation = 'INSERT' desc),
     string_agg(format(E'\n    when %L then%s', operation, (select string_agg(E'\n      first_id := nextval(''daybook.entry_id'');' || s, '')
       from unnest(daybook.capture_statements(tracked, operation, 'many')) s)), '')
     into one, many
     from unnest('{INSERT,UPDATE,DELETE}'::text[]) operation;
+  -- The usual way through it has as few statements as can be, without defaults of variables: each is set up anew in each transaction.
   perform daybook.write_capture(tracked, 'capture_' || tracked_id, format($body$
 declare
+  sent text := current_setting('daybook.context', true);
   origin daybook.origin;
-  captured boolean := false;
+  old_row record;
+  new_row record;
+  differences text;
+  captured boolean;
   moment timestamptz;
   first_id bigint;
   nested_loops text;
 begin
-  if tg_op = 'TRUNCATE' then
+  if coalesce(current_setting('daybook.paused', true), '') <> '' and tg_op <> 'TRUNCATE' and daybook.is_paused(%1$s) then
+    return null;
+  end if;%5$s%2$s
+  if%3$s
+  else
     perform daybook.capture_truncate(%1$s, tg_relid);
     return null;
-  elsif coalesce(current_setting('daybook.paused', true), '') <> '' and daybook.is_paused(%1$s) then
-    return null;
   end if;
-  origin := daybook.current_origin();%2$s
-  case tg_op%3$s
-  end case;
   if captured then
     return null;
   elsif tg_op = 'INSERT' then
@@ -359,23 +426,24 @@ begin
   end case;
   perform set_config('enable_nestloop', nested_loops, true);
   return null;
-end $body$, tracked_id, case when daybook.follows_tables() then '' else daybook.out_of_step_sql(tracked) end, one, many));
+end $body$, tracked_id, case when daybook.follows_tables() then '' else daybook.out_of_step_sql(tracked) end, substr(one, length(E'\n  elsif') + 1), many,
+    daybook.read_origin_sql()));
 
   if tracked.by_row then
     perform daybook.write_capture(tracked, 'capture_row_' || tracked_id, format($body$
 declare
+  sent text := current_setting('daybook.context', true);
   origin daybook.origin;
 begin
   if coalesce(current_setting('daybook.paused', true), '') <> '' and daybook.is_paused(%1$s) then
     return null;
-  end if;
-  origin := daybook.current_origin();
+  end if;%3$s
   case tg_op%2$s
   end case;
   return null;
 end $body$, tracked_id, (
       select string_agg(format(E'\n    when %L then%s', operation, array_to_string(daybook.capture_statements(tracked, operation, 'row'), '')), '')
-      from unnest('{INSERT,UPDATE,DELETE}'::text[]) operation)));
+      from unnest('{INSERT,UPDATE,DELETE}'::text[]) operation), daybook.read_origin_sql()));
   end if;
 end $$;
 
@@ -426,14 +494,14 @@ declare
   columns int := (select max(attnum) from pg_attribute where attrelid = tracked.relation);
 begin
   return format($sql$
-  if daybook.shape_number(%1$s) <> %2$s
-      or (current_setting('transaction_isolation') <> 'read committed' and daybook.column_identities(%1$s, %3$s) <> %4$L) then
+  if tg_op <> 'TRUNCATE' and (daybook.shape_number(%1$s) <> %2$s
+      or (current_setting('transaction_isolation') <> 'read committed' and daybook.column_identities(%1$s, %3$s) <> %4$L)) then
     declare
       statement text;
     begin
       foreach statement in array (select daybook.capture_statements(daybook.followed(t), tg_op, 'dynamic') from daybook.tracked_table t where t.id = %5$s) loop
         execute statement using origin.actor_type, origin.actor_id, origin.actor_label, origin.ip_address, origin.request_id, origin.tenant_id,
-          origin.database_user, origin.context, clock_timestamp(), nextval('daybook.entry_id');
+          origin.context, clock_timestamp(), nextval('daybook.entry_id');
       end loop;
     exception when others then
       if tg_op = 'INSERT' then
@@ -454,8 +522,8 @@ as $$
   insert into daybook.entry (recorded_at, action, actor_type, actor_id, ip_address, tenant_id, model, transaction_id, table_name, actor_label,
     request_id, database_user, context)
   select clock_timestamp(), case operation when 'INSERT' then 'create' else lower(operation) end, origin.actor_type, origin.actor_id, origin.ip_address,
-    origin.tenant_id, t.model, pg_current_xact_id(), t.relation::text, origin.actor_label, origin.request_id, origin.database_user,
-    (coalesce(origin.context::jsonb, '{}') || '{"rows_unread": true}')::text
+    origin.tenant_id, t.model, pg_current_xact_id(), t.relation::text, origin.actor_label, origin.request_id, session_user,
+    (coalesce(origin.context, '{}') || '{"rows_unread": true}')::text
   from daybook.tracked_table t where t.id = tracked_id
 $$;
 
@@ -511,12 +579,23 @@ as $$
   from daybook.tracked_columns(tracked) c where c.key_position is not null
 $$;
 
+-- The key that an object had before, where an update changed it.
+create or replace function daybook.previous_key_sql(tracked daybook.tracked_table, old_side text, new_side text) returns text
+language sql stable
+as $$
+  select case when count(*) = 1 and bool_and(daybook.is_plain_key(c.type) and not c.masked)
+    then min(format('nullif(%s.%I, %s.%I)::text', old_side, c.name, new_side, c.name))
+    else format('nullif(%s, %s)', daybook.object_key_sql(tracked, old_side), daybook.object_key_sql(tracked, new_side)) end
+  from daybook.tracked_columns(tracked) c where c.key_position is not null
+$$;
+
 create or replace function daybook.object_label_sql(tracked daybook.tracked_table, side text) returns text
 language sql stable
 as $$
-  select coalesce('left(nullif(concat_ws('' '', '
-      || string_agg(daybook.label_sql(c.type, format('%s.%I', side, c.name)), ', ' order by l.place) || '), ''''), 256)', 'null::text')
-  from unnest(tracked.label_columns) with ordinality as l (name, place) join daybook.tracked_columns(tracked) c on c.name = l.name
+  select case count(*) when 0 then 'null::text' when 1 then format('left(nullif(%s, ''''), 256)', min(l.part))
+    else format('left(nullif(concat_ws('' '', %s), ''''), 256)', string_agg(l.part, ', ' order by l.place)) end
+  from (select n.place, daybook.label_sql(c.type, format('%s.%I', side, c.name)) as part
+    from unnest(tracked.label_columns) with ordinality as n (name, place) join daybook.tracked_columns(tracked) c on c.name = n.name) l
 $$;
 
 -- What the database sees of the writer, as the defaults of the columns have it.
@@ -538,11 +617,11 @@ language plpgsql stable
 as $$
 declare
   many boolean := way in ('many', 'dynamic');
-  origin text[] := case when way = 'dynamic' then '{$1,$2,$3,$4,$5,$6,$7,$8}'
-    else '{origin.actor_type,origin.actor_id,origin.actor_label,origin.ip_address,origin.request_id,origin.tenant_id,origin.database_user,origin.context}' end;
-  moment text := case way when 'many' then 'moment' when 'dynamic' then '$9' else 'clock_timestamp()' end;
-  first_id text := case way when 'many' then 'first_id' else '$10' end;
-  shared text[] := array[coalesce(all_fields, 'null::text[]'), 'pg_current_xact_id()', quote_literal(tracked.relation), origin[3], origin[5], origin[7], origin[8]]
+  origin text[] := case when way = 'dynamic' then '{$1,$2,$3,$4,$5,$6,$7}'
+    else '{origin.actor_type,origin.actor_id,origin.actor_label,origin.ip_address,origin.request_id,origin.tenant_id,origin.context}' end;
+  moment text := case way when 'many' then 'moment' when 'dynamic' then '$8' else 'clock_timestamp()' end;
+  first_id text := case way when 'many' then 'first_id' else '$9' end;
+  shared text[] := array[coalesce(all_fields, 'null::text[]'), 'pg_current_xact_id()', quote_literal(tracked.relation), origin[3], origin[5], 'session_user', origin[7]]
     || case when many then daybook.defaults_sql() end;
   rows text := concat('select ', concat_ws(', ', key, previous_key || '::text', label, related, changes), ' from ' || source, ' where ' || condition);
 begin
@@ -678,8 +757,8 @@ begin
   insert into daybook.entry (id, recorded_at, action, actor_type, actor_id, ip_address, tenant_id, model, transaction_id, table_name,
     actor_label, request_id, database_user, context)
   values (nextval('daybook.entry_id'), clock_timestamp(), 'truncate', origin.actor_type, origin.actor_id, origin.ip_address, origin.tenant_id,
-    tracked.model, pg_current_xact_id(), truncated::text, origin.actor_label, origin.request_id, origin.database_user,
-    (coalesce(origin.context::jsonb, '{}')
+    tracked.model, pg_current_xact_id(), truncated::text, origin.actor_label, origin.request_id, session_user,
+    (coalesce(origin.context, '{}')
       || jsonb_build_object('rows', coalesce(counted, greatest(class.reltuples, 0)::bigint))
       || case when counted is null then '{"rows_estimated": true}' else '{}' end::jsonb)::text);
 end $$;

@@ -83,7 +83,7 @@ begin
     where not exists (select from unnest(locked) l (key) where l.key = w.value::text));
 
   execute daybook.baseline_sql(tracked, source) using relids, tids, first_id, clock_timestamp(), origin.actor_type, origin.actor_id, origin.ip_address,
-    origin.tenant_id, origin.actor_label, origin.request_id, origin.database_user, origin.context;
+    origin.tenant_id, origin.actor_label, origin.request_id, session_user, origin.context;
   get diagnostics written = row_count;
 end $$;
 

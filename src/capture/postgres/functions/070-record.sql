@@ -55,7 +55,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   origin daybook.origin := daybook.current_origin();
-  details jsonb := coalesce(origin.context::jsonb, '{}') || facts;
+  details jsonb := coalesce(origin.context, '{}') || facts;
   entry_id bigint;
 begin
   if extra is not null then
@@ -71,7 +71,7 @@ begin
   values (clock_timestamp(), action, nullif(outcome, 'success'), origin.actor_type, origin.actor_id, origin.ip_address, origin.tenant_id,
     left(model, 256), daybook.cap_key(object_id), left(object_label, 256), left(related_model, 256), daybook.cap_key(related_id),
     left(related_label, 256), changes::text, array(select json_object_keys(changes)),
-    pg_current_xact_id(), table_name, origin.actor_label, origin.request_id, origin.database_user,
+    pg_current_xact_id(), table_name, origin.actor_label, origin.request_id, session_user,
     nullif(details, '{}')::text)
   returning id into entry_id;
   return entry_id;

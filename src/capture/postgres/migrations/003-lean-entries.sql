@@ -1,17 +1,21 @@
 -- What an entry costs: who is writing is read as one value, and two indexes are made of less.
 
+create domain daybook.actor_type as text not null
+  check (value in ('user', 'service', 'job', 'database', 'anonymous', 'unknown'));
+create domain daybook.context_rest as jsonb check (jsonb_typeof(value) = 'object');
+
+-- As Daybook's clients send it too, as one row's text. What is longer than it may be is no such value.
 create type daybook.origin as (
-  actor_type    text,
-  actor_id      text,
-  actor_label   text,
-  ip_address    inet,
-  request_id    text,
-  tenant_id     text,
-  database_user text,
-  context       text                                -- JSON
+  actor_type  daybook.actor_type,
+  actor_id    varchar(256),
+  actor_label varchar(256),
+  ip_address  inet,
+  request_id  varchar(128),
+  tenant_id   varchar(128),
+  context     daybook.context_rest                  -- what has no column of its own
 );
 
--- The parts of a context that have columns of their own. What is longer than it may be is no such value.
+-- The parts of a context that was sent as JSON.
 create type daybook.sent_actor as (
   type  text,
   id    varchar(256),
@@ -24,7 +28,7 @@ create type daybook.sent_context as (
   tenant_id  varchar(128)
 );
 
-revoke usage on type daybook.origin, daybook.sent_actor, daybook.sent_context from public;
+revoke usage on type daybook.actor_type, daybook.context_rest, daybook.origin, daybook.sent_actor, daybook.sent_context from public;
 
 -- What the database itself sees of the writer, once a statement.
 alter table daybook.entry
