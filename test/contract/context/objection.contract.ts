@@ -1,6 +1,7 @@
 import knex from 'knex'
 import { Model, type TransactionOrKnex, transaction as transact } from 'objection'
-import type { Inside, Session } from './subject.ts'
+import { openPgliteSocket } from './pglite.ts'
+import type { Inside, OpenSubject, Session } from './subject.ts'
 import { describeSubject } from './suite.ts'
 
 class Invoice extends Model {
@@ -24,7 +25,7 @@ function insideOf(db: TransactionOrKnex): Inside {
   return { ...sessionOf(db), nested: (work) => transact(db, (inner) => work(insideOf(inner))) }
 }
 
-describeSubject('Objection', ({ pg, options: { connectionString, max } }) => {
+const objection: OpenSubject = ({ pg, options: { connectionString, max } }) => {
   const db = knex({ client: 'pg', connection: connectionString, pool: { min: 0, max } })
   db.client.driver = pg
   return {
@@ -33,4 +34,7 @@ describeSubject('Objection', ({ pg, options: { connectionString, max } }) => {
       db.transaction((inside) => work(insideOf(inside)), isolationLevel && { isolationLevel }),
     close: () => db.destroy(),
   }
-})
+}
+
+describeSubject('Objection', objection)
+describeSubject('Objection, on PGlite', objection, { openPlace: openPgliteSocket })

@@ -3,9 +3,10 @@ import { createDaybook } from 'daybook'
 import { createPool } from 'daybook/connection/pg'
 import { bindPrisma } from 'daybook/connection/prisma'
 import { expect, test } from 'vitest'
+import { openPglite } from './pglite.ts'
 import { openPostgres } from './place.ts'
 import { type Prisma, PrismaClient } from './prisma/generated/client.ts'
-import type { Inside, Isolation, Session, Subject } from './subject.ts'
+import type { Inside, Isolation, OpenSubject, Session, Subject } from './subject.ts'
 import { describeSubject } from './suite.ts'
 
 function sessionOf(db: Prisma.TransactionClient): Session {
@@ -58,11 +59,14 @@ function subjectOf(db: PrismaClient, session: Session, close: () => Promise<unkn
   }
 }
 
-describeSubject('Prisma', ({ pg, options }) => {
+const prisma: OpenSubject = ({ pg, options }) => {
   const pool = new pg.Pool(options)
   const db = bindPrisma(new PrismaClient({ adapter: new PrismaPg(pool) }))
   return subjectOf(db, sessionOf(db), () => pool.end())
-})
+}
+
+describeSubject('Prisma', prisma)
+describeSubject('Prisma, on PGlite', prisma, { openPlace: openPglite })
 
 describeSubject('Prisma with $extends, and lists of statements in a transaction', ({ pg, options }) => {
   const pool = new pg.Pool(options)
