@@ -3,6 +3,7 @@ import { Model, type TransactionOrKnex, transaction as transact } from 'objectio
 import { openPgliteSocket } from './pglite.ts'
 import type { Inside, OpenSubject, Session } from './subject.ts'
 import { describeSubject } from './suite.ts'
+import { describeWiring } from './wiring.ts'
 
 class Invoice extends Model {
   static override tableName = 'invoice'
@@ -38,3 +39,10 @@ const objection: OpenSubject = ({ pg, options: { connectionString, max } }) => {
 
 describeSubject('Objection', objection)
 describeSubject('Objection, on PGlite', objection, { openPlace: openPgliteSocket })
+
+describeWiring('Objection', (pg, connection) => {
+  const db = knex({ client: 'pg', connection })
+  db.client.driver = pg
+  const Bound = Invoice.bindKnex(db)
+  return { run: (sql) => Bound.knex().raw(sql), close: () => db.destroy() }
+})

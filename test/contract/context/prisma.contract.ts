@@ -1,5 +1,6 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import { createDaybook } from 'daybook'
+import { verifyWiring } from 'daybook/capture/postgres'
 import { createPool } from 'daybook/connection/pg'
 import { bindPrisma } from 'daybook/connection/prisma'
 import { expect, test } from 'vitest'
@@ -120,4 +121,23 @@ test('B31 what requests ask for in the same turn, in transactions and in lists, 
 
 test('what is no client of Prisma is refused', () => {
   expect(() => bindPrisma({})).toThrow(expect.objectContaining({ code: 'invalid_option' }))
+})
+
+test('B31 a client that is not bound is told of, and one that is tried outside of transactions alone', async () => {
+  const place = await openPostgres()
+  const pool = createPool({ ...place.options, max: 5 })
+  const db = new PrismaClient({ adapter: new PrismaPg(pool) })
+  const told = async (run: (sql: string) => unknown) =>
+    (await verifyWiring(run)).findings.map(({ severity, code }) => `${severity} ${code}`)
+  const inTransaction = (sql: string) => db.$transaction([db.$queryRawUnsafe(sql)])
+  try {
+    expect(await told(inTransaction)).toContain('error context_mixed')
+    expect(await told((sql) => db.$queryRawUnsafe(sql))).toEqual(['warning transactions_not_tried'])
+    bindPrisma(db)
+    expect(await told(inTransaction)).toEqual([])
+  } finally {
+    await db.$disconnect()
+    await pool.end()
+    await place.close()
+  }
 })

@@ -3,6 +3,7 @@ import { PostgresDialect } from '@sequelize/postgres'
 import { openPgliteSocket } from './pglite.ts'
 import type { Inside, Isolation, OpenSubject, Session } from './subject.ts'
 import { describeSubject } from './suite.ts'
+import { describeWiring } from './wiring.ts'
 
 function define(sequelize: Sequelize) {
   return sequelize.define(
@@ -56,3 +57,8 @@ const onSequelize: OpenSubject = ({ pg, options: { connectionString, max } }) =>
 
 describeSubject('Sequelize 7', onSequelize)
 describeSubject('Sequelize 7, on PGlite', onSequelize, { openPlace: openPgliteSocket })
+
+describeWiring('Sequelize 7', (pgModule, url) => {
+  const sequelize = new Sequelize({ dialect: PostgresDialect, pgModule, url, logging: false })
+  return { run: (sql) => sequelize.query(sql), close: () => sequelize.close() }
+})

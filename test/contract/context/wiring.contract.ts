@@ -2,6 +2,7 @@ import { MikroORM } from '@mikro-orm/postgresql'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { verifyWiring } from 'daybook/capture/postgres'
 import { Client, Pool } from 'daybook/connection/pg'
+import { bindPrisma } from 'daybook/connection/prisma'
 import { asTester, TESTER, watchLog } from 'daybook/testing'
 import { sql as drizzleSql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
@@ -26,8 +27,11 @@ const LIBRARIES: Readonly<Record<string, (driver: typeof pg, url: string) => Pro
   },
   Prisma: (driver, connectionString) => {
     const pool = new driver.Pool({ connectionString })
-    const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
-    return { run: (sql) => prisma.$queryRawUnsafe(sql), close: () => prisma.$disconnect().then(() => pool.end()) }
+    const prisma = bindPrisma(new PrismaClient({ adapter: new PrismaPg(pool) }))
+    return {
+      run: (sql) => prisma.$transaction([prisma.$queryRawUnsafe(sql)]),
+      close: () => prisma.$disconnect().then(() => pool.end()),
+    }
   },
   Drizzle: (driver, connectionString) => {
     const pool = new driver.Pool({ connectionString })

@@ -3,6 +3,7 @@ import knex from 'knex'
 import { openPgliteSocket } from '../pglite.ts'
 import type { Inside, Isolation, OpenSubject, Session } from '../subject.ts'
 import { describeSubject } from '../suite.ts'
+import { describeWiring } from '../wiring.ts'
 
 interface Invoice {
   id: number
@@ -62,3 +63,10 @@ const mikroOrm: OpenSubject = async ({ pg, options: { connectionString, max } })
 
 describeSubject('MikroORM 6', mikroOrm)
 describeSubject('MikroORM 6, on PGlite', mikroOrm, { openPlace: openPgliteSocket })
+
+describeWiring('MikroORM 6', async (pg, clientUrl) => {
+  const db = knex({ client: 'pg', connection: clientUrl })
+  db.client.driver = pg
+  const orm = await MikroORM.init({ clientUrl, entities: [Invoice], driverOptions: db })
+  return { run: (sql) => orm.em.fork().execute(sql), close: () => orm.close() }
+})
