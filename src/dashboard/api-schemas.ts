@@ -109,7 +109,7 @@ export const ExportDescription = z
     format: z.literal('csv'),
     columns: z.array(z.string()),
     time_zone: z.literal('UTC'),
-    filter: z.string().describe('The filter in its one form, as the export is recorded with it.'),
+    filter: z.string().describe('The query in its one form.'),
     count: Count,
     allowed: z.boolean().describe('False where nothing can be recorded, and so nothing exported.'),
   })

@@ -1,8 +1,10 @@
 import { type Context, currentContext, runInContext } from '../core/context.ts'
 import type { Entry } from '../core/entry.ts'
 import { DaybookError } from '../core/errors.ts'
-import { type Filter, parseFilter, writeFilter } from '../core/filter.ts'
+import { type Filter, pinTimes } from '../core/filter.ts'
+import { printQuery } from '../core/query.ts'
 import { exportCsv } from '../export/csv.ts'
+import { parseFilter } from './list-state.ts'
 import { dateOf } from './time.ts'
 import type { RecordAs, Visit } from './visit.ts'
 
@@ -10,7 +12,7 @@ import type { RecordAs, Visit } from './visit.ts'
 export async function exportRoute(visit: Visit): Promise<Response> {
   const { recordAs } = visit
   if (!recordAs) throw exportUnrecorded()
-  const filter = parseFilter(visit.url.searchParams)
+  const filter = pinTimes(parseFilter(visit.url.searchParams), visit.now)
   const headers = {
     'content-type': 'text/csv; charset=utf-8',
     'content-disposition': `attachment; filename="daybook-${dateOf(visit.now)}.csv"`,
@@ -46,7 +48,7 @@ async function* onRecord(
     }
     outcome = 'success'
   } finally {
-    const extra = { filter: writeFilter(filter).toString(), format: 'csv', count }
+    const extra = { filter: printQuery(filter), format: 'csv', count }
     await runInContext(context, () => recordAs(visit.viewer, { action: 'export', outcome, extra }))
   }
 }

@@ -2,6 +2,7 @@ import type { JSX } from 'hono/jsx/jsx-runtime'
 import { entryPage } from './entry-page.tsx'
 import { exportRoute } from './export-route.ts'
 import { listPage } from './list-page.tsx'
+import { suggestRoute } from './suggest-route.ts'
 import { timelinePage } from './timeline-page.tsx'
 import type { Visit } from './visit.ts'
 
@@ -18,4 +19,5 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   '/objects': timelinePage,
   '/objects/:model/:id': timelinePage,
   '/export.csv': exportRoute,
+  '/suggest': suggestRoute,
 }

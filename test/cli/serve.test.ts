@@ -149,7 +149,14 @@ describe('on this machine alone', () => {
   test('B43 a page elsewhere whose name leads here is not answered, with the cookie or without it', async () => {
     const served = await serve([])
     const { port } = served.url
-    for (const host of ['evil.example', `evil.example:${port}`, '127.0.0.1.evil.example', '10.0.0.1', '0.0.0.0', '127.0.0.1:x']) {
+    for (const host of [
+      'evil.example',
+      `evil.example:${port}`,
+      '127.0.0.1.evil.example',
+      '10.0.0.1',
+      '0.0.0.0',
+      '127.0.0.1:x',
+    ]) {
       const { status, headers } = await served.ask(`/${served.url.search}`, { headers: { host } })
       expect([status, headers['set-cookie']], host).toEqual([421, undefined])
     }
@@ -203,7 +210,7 @@ describe('on this machine alone', () => {
     expect(served.exports).toBe(true)
     const headers = await open(served)
     expect((await served.ask('/', { headers })).text).toContain('Export CSV')
-    const { status, text } = await served.ask('/export.csv?model=Invoice', { headers })
+    const { status, text } = await served.ask('/export.csv?q=model:Invoice', { headers })
     expect([status, text.split('\r\n').length]).toEqual([200, 3])
     const { rows } = await log.pool.query(
       `select actor_type, actor_label, host(ip_address) as ip, context -> 'extra' as extra from daybook.entries
@@ -214,7 +221,7 @@ describe('on this machine alone', () => {
         actor_type: 'job',
         actor_label: expect.stringMatching(/^daybook serve \(.+\)$/),
         ip: '127.0.0.1',
-        extra: { filter: 'model=Invoice', format: 'csv', count: 1 },
+        extra: { filter: 'model:Invoice', format: 'csv', count: 1 },
       },
     ])
   })
@@ -296,7 +303,7 @@ describe('behind a proxy', () => {
   test('B42 B37 an export is an entry of the person, from where the proxy says that they are', async () => {
     const served = await serve(PROXY, urlAs(WRITER))
     const from = { 'X-Forwarded-For': '198.51.100.9, 203.0.113.5' }
-    expect((await served.ask('/export.csv?model=Nothing', as('ada@example.com', from))).status).toBe(200)
+    expect((await served.ask('/export.csv?q=model:Nothing', as('ada@example.com', from))).status).toBe(200)
     const { rows } = await log.pool.query(
       `select actor_type, actor_id, host(ip_address) as ip from daybook.entries where action = 'export' order by id desc limit 1`,
     )
