@@ -14,7 +14,12 @@ export interface Viewer {
  */
 export type Authorization =
   | { readonly allow: true; readonly viewer: Viewer }
-  | { readonly allow: false; readonly reason: 'unauthenticated'; readonly signInUrl?: string; readonly message?: string }
+  | {
+      readonly allow: false
+      readonly reason: 'unauthenticated'
+      readonly signInUrl?: string
+      readonly message?: string
+    }
   | { readonly allow: false; readonly reason: 'forbidden'; readonly viewer?: Viewer }
 
 /** Asked for every request to the dashboard, before anything is read. An error is answered as 500 and nothing is shown. */

@@ -142,7 +142,8 @@ function Versions({ entries, display, links }: VersionsProps) {
   )
 }
 
-function Fields({ entry, display, links }: ChangesTableProps) {
+/** What an entry changed, in brief; what came or went, to unfold. */
+export function Fields({ entry, display, links }: ChangesTableProps) {
   if (entry.action !== 'update') {
     const count = Object.keys(entry.changes).length
     if (count === 0) return null

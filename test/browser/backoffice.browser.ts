@@ -81,6 +81,8 @@ describe.each([
     const [, number = ''] = /Invoice (\S+)/.exec(await textOf(page.locator('h1'))) ?? []
     await page.getByRole('button', { name: 'Mark as paid' }).click()
     await page.getByText('The status is changed.').waitFor()
+    const history = await textOf(page.locator('daybook-timeline .history'))
+    expect(history).toContain(`admin@example.com changed Status from Sent to Paid on Invoice ${number}`)
     await page.getByRole('link', { name: 'History' }).click()
     const timeline = await mainOf(page)
     expect(timeline).toContain('admin@example.com')
@@ -157,8 +159,15 @@ test('the clerk works, is not shown the log, and is refused where it is asked fo
   await page.getByRole('button', { name: 'Mark as sent' }).click()
   await page.getByText('The status is changed.').waitFor()
   expect(await page.getByRole('link', { name: 'History' }).count()).toBe(0)
+  expect(await page.locator('daybook-timeline').count()).toBe(0)
   expect(complaints).toEqual([])
-  for (const path of ['/audit', '/audit/entries/1', '/audit/objects/Invoice/1', '/audit/export.csv']) {
+  for (const path of [
+    '/audit',
+    '/audit/entries/1',
+    '/audit/objects/Invoice/1',
+    '/audit/entries.json',
+    '/audit/export.csv',
+  ]) {
     expect((await page.goto(path))?.status(), path).toBe(403)
     expect(await textOf(page.locator('body'))).not.toContain('admin@example.com')
   }
