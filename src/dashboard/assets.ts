@@ -13,11 +13,8 @@ export interface Asset {
 
 const FILES = [
   { file: 'daybook.css', type: 'text/css; charset=utf-8', isOpen: true },
-<<<<<<< theirs
   { file: 'timeline.css', type: 'text/css; charset=utf-8', isOpen: true },
-=======
   { file: 'query.js', type: 'text/javascript; charset=utf-8', isOpen: false },
->>>>>>> query
   { file: 'daybook.js', type: 'text/javascript; charset=utf-8', isOpen: false },
 ] as const
 
