@@ -287,6 +287,13 @@ describe('behind a proxy', () => {
     expect(shown.status).toBe(200)
     expect(shown.text).toContain('ada@example.com')
     expect(shown.text).toContain('href="/audit/?entry=')
+    // What the proxy says of the client's way counts for the addresses that the page offers.
+    expect((await served.ask('/audit/', as('ada', { 'X-Forwarded-Proto': 'https' }))).text).toMatch(
+      /&#39;https:\/\/127/,
+    )
+    expect((await served.ask('/audit/', as('ada', { 'X-Forwarded-Proto': 'gopher' }))).text).toMatch(
+      /&#39;http:\/\/127/,
+    )
     // The same machine by another of its addresses is another peer.
     const forged = await served.ask('/audit/', {
       ...as('ada@example.com'),
