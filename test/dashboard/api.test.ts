@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Authorization, Authorize } from '../../src/core/authorize.ts'
@@ -181,6 +182,12 @@ describe('the document', () => {
         expect(code === undefined || parameter === 'count' || parameter === 'model', `${path} ${name}`).toBe(true)
       }
     }
+  })
+
+  test('is one of OpenAPI 3.1', async () => {
+    const validator = new Validator()
+    expect(await validator.validate(await json('/openapi.json'))).toEqual({ valid: true })
+    expect(validator.version).toBe('3.1')
   })
 
   test('names each operation once, and refers to nothing that is not there', async () => {
