@@ -285,7 +285,11 @@ describe('a problem', () => {
   const invalid = (parameter: string) => ({ status: 400, code: 'invalid_filter', parameter })
   test.each([
     ['/entries.json?form=x', invalid('form')],
-    ['/entries.json?q=at:yesterday', { ...invalid('q'), detail: expect.stringContaining('at character 4, ') }],
+    [
+      '/entries.json?q=at:yesterday',
+      { ...invalid('q'), detail: expect.stringContaining('at character 4, '), start: 3, end: 12 },
+    ],
+    ['/export.json?q=model:a+foo:b', { ...invalid('q'), start: 8, end: 12 }],
     ['/entries.json?limit=0', invalid('limit')],
     ['/entries.json?limit=201', invalid('limit')],
     ['/entries.json?limit=1&limit=2', invalid('limit')],
