@@ -51,7 +51,17 @@ export interface Conditions {
   /** The same, asked of the first entry of a statement for them all. Absent where the entries of a statement may differ in it. */
   readonly shared?: (eb: Eb) => Condition
   /** Absent where the indexes answer it all. */
-  readonly searched?: Search
+  readonly searched?: Searches
+}
+
+/** What entries must be looked at for. */
+export interface Searches {
+  /** Of all of it: for a list that is not in the order of statements. */
+  readonly whole: Search
+  /** What all entries of a statement have in common, so that the first one tells it for them. */
+  readonly shared: Search
+  /** What each entry has of its own. */
+  readonly own: Search
 }
 
 /**
@@ -69,7 +79,14 @@ interface IndexedRule {
   readonly buildFirst?: (eb: Eb) => Condition
 }
 
-type Rule = IndexedRule | { readonly indexed: false; readonly search: Search }
+interface SearchRule {
+  readonly indexed: false
+  /** The entries of one statement may differ in it. */
+  readonly own?: true
+  readonly search: Search
+}
+
+type Rule = IndexedRule | SearchRule
 
 /** Which conditions a filter stands for at a moment. */
 export function conditionsOf(filter: Filter, now = new Date()): Conditions {
@@ -81,8 +98,18 @@ export function conditionsOf(filter: Filter, now = new Date()): Conditions {
     ...(!indexed.some((rule) => rule.own) && {
       shared: (eb: Eb) => eb.and(indexed.map((rule) => (rule.buildFirst ?? rule.build)(eb))),
     }),
-    ...(searched.length > 0 && { searched: (own, first) => allOf(searched.map((rule) => rule.search(own, first))) }),
+    ...(searched.length > 0 && {
+      searched: {
+        whole: together(searched),
+        shared: together(searched.filter((rule) => !rule.own)),
+        own: together(searched.filter((rule) => rule.own)),
+      },
+    }),
   }
+}
+
+function together(rules: readonly SearchRule[]): Search {
+  return (own, first) => (rules.length === 0 ? sql<SqlBool>`true` : allOf(rules.map((rule) => rule.search(own, first))))
 }
 
 function allOf(conditions: readonly Condition[]): Condition {
@@ -103,20 +130,23 @@ function* rulesOf(filter: Filter, now: Date): Generator<Rule> {
   if (filter.request || filter.transaction || filter.statement) yield statementsRule(filter)
   const { at, object, field, tenant, text, not } = filter
   if (at) yield { indexed: true, build: () => holds.at(at, 'v', 'v', now) }
-  if (object) yield searchRule((own, first) => holds.object(object, own, first, now))
-  if (field) yield searchRule((own, first) => holds.field(field, own, first, now))
-  if (tenant) yield searchRule((own, first) => holds.tenant(tenant, own, first, now))
+  if (object) yield searchRule('object', (own, first) => holds.object(object, own, first, now))
+  if (field) yield searchRule('field', (own, first) => holds.field(field, own, first, now))
+  if (tenant) yield searchRule('tenant', (own, first) => holds.tenant(tenant, own, first, now))
   // Each word must be found.
-  for (const part of text ?? []) yield searchRule((own, first) => holds.text([part], own, first, now))
+  for (const part of text ?? []) yield searchRule('text', (own, first) => holds.text([part], own, first, now))
   for (const { key } of FILTER_KEYS) {
     const values = not?.[key]
     // No index answers what is left out; an entry of which it can't be said stays.
-    if (values) yield searchRule((own, first) => sql<SqlBool>`${holds[key](values, own, first, now)} is not true`)
+    if (values) yield searchRule(key, (own, first) => sql<SqlBool>`${holds[key](values, own, first, now)} is not true`)
   }
 }
 
-function searchRule(search: Search): Rule {
-  return { indexed: false, search }
+/** What the entries of one statement may differ in. */
+const OWN: readonly FilterKey[] = ['object', 'objectId', 'field', 'text']
+
+function searchRule(key: FilterKey, search: Search): SearchRule {
+  return { indexed: false, ...(OWN.includes(key) && { own: true }), search }
 }
 
 function oneOf(column: 'v.model' | 'v.object_id', values: readonly string[]): IndexedRule {
@@ -131,7 +161,7 @@ function oneOf(column: 'v.model' | 'v.object_id', values: readonly string[]): In
 function actorRule(values: readonly string[]): Rule {
   const queries = values.map(readActor)
   if (!queries.every(isExactActor)) {
-    return searchRule((own, first) => anyOf(queries.map((query) => isActor(query, own, first))))
+    return searchRule('actor', (own, first) => anyOf(queries.map((query) => isActor(query, own, first))))
   }
   return {
     indexed: true,
@@ -358,7 +388,7 @@ export function selectByStatement({ shared, direction, from, limit }: Statements
 }
 
 export interface SearchQuery extends Omit<StatementsQuery, 'limit'> {
-  readonly searched: Search
+  readonly searched: Searches
   /** The last statement that is looked at; absent: to the end of the log. */
   readonly edge?: string | undefined
 }
@@ -380,17 +410,18 @@ export function searchPlaces({ shared, searched, direction, from, edge }: Search
     .selectFrom('daybook.entry as v')
     .where('v.statement_id', 'is', null)
     .where(shared)
+    .where(searched.shared('v', 'v'))
     .where(inStretch('v.id'))
   const others = first
     .innerJoin('daybook.entry as o', (join) =>
       join.onRef('o.statement_id', '=', 'v.id').onRef('o.recorded_at', '=', 'v.recorded_at'),
     )
     .where(inStretch('o.statement_id'))
-    .where(searched('o', 'v'))
+    .where(searched.own('o', 'v'))
     .where(isLeft('o'))
     .select(['o.id', 'o.recorded_at', 'v.id as first_id'])
   return first
-    .where(searched('v', 'v'))
+    .where(searched.own('v', 'v'))
     .where(isLeft('v'))
     .select(['v.id', 'v.recorded_at', 'v.id as first_id'])
     .unionAll(others)

@@ -107,7 +107,9 @@ async function readActorsById(database: Database, typed: string): Promise<readon
     select a.actor_type, a.actor_id, a.actor_label from found
     cross join lateral (
       select e.actor_type, e.actor_id, e.actor_label from daybook.entry e
-      where e.statement_id is null and e.actor_id = found.id order by e.id desc limit 1) a`.compile(build)
+      -- Said so, only the index on actors gives the order: by ids alone, the log would be gone through for who has long been away.
+      where e.statement_id is null and e.actor_id between found.id and found.id order by e.actor_id desc, e.id desc limit 1) a
+    where found.id is not null`.compile(build)
   const { rows } = await database.query<ActorRow>(query.sql, query.parameters)
   return rows.map(actorOf)
 }

@@ -168,25 +168,29 @@ describe('any filter that can be said', () => {
         for await (const entry of log.store.stream(filter)) streamed.push(entry)
         expect(ids(streamed)).toEqual(ids(expected))
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
     // Most filters of many keys find nothing: enough of them must have found something, and not everything.
-    expect(found.size).toBeGreaterThan(60)
-  })
+    expect(found.size).toBeGreaterThan(30)
+  }, 120_000)
 
-  test.each(Object.keys(VALUES) as FilterKey[])('B46 of %s alone, asked for and left out', async (key) => {
-    const alone = anyFilter({ [key]: VALUES[key] }, 3)
-    await fc.assert(
-      fc.asyncProperty(alone, async (filter) => {
-        const expected = all.filter(({ entry, recordedAt }) => isIn(filter, entry, recordedAt))
-        const page = await log.store.page({ filter, limit: 500 })
-        expect(page.entries.map(({ id }) => id).sort(), printQuery(filter)).toEqual(
-          expected.map(({ entry }) => entry.id).sort(),
-        )
-      }),
-      { numRuns: 25 },
-    )
-  })
+  test.each(Object.keys(VALUES) as FilterKey[])(
+    'B46 of %s alone, asked for and left out',
+    async (key) => {
+      const alone = anyFilter({ [key]: VALUES[key] }, 3)
+      await fc.assert(
+        fc.asyncProperty(alone, async (filter) => {
+          const expected = all.filter(({ entry, recordedAt }) => isIn(filter, entry, recordedAt))
+          const page = await log.store.page({ filter, limit: 500 })
+          expect(page.entries.map(({ id }) => id).sort(), printQuery(filter)).toEqual(
+            expected.map(({ entry }) => entry.id).sort(),
+          )
+        }),
+        { numRuns: 25 },
+      )
+    },
+    120_000,
+  )
 })
 
 /** An entry's fields in one of the forms in which the log keeps them. */

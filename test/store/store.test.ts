@@ -5,7 +5,7 @@ import { isExactNumber, writeExactJson } from '../../src/core/exact-json.ts'
 import type { Filter } from '../../src/core/filter.ts'
 import { parseQuery } from '../../src/core/query.ts'
 import { createStore, readAs } from '../../src/store/index.ts'
-import { SEARCH_STEP, SEARCH_STEPS } from '../../src/store/scan.ts'
+import { SEARCHED_STATEMENTS } from '../../src/store/scan.ts'
 import { createTestDatabase } from '../database.ts'
 import { createTestLog, type TestLog } from './log.ts'
 
@@ -284,7 +284,7 @@ describe('a filter', () => {
 
 describe('a search', () => {
   let log: TestLog
-  const total = SEARCH_STEP * SEARCH_STEPS + SEARCH_STEP / 2
+  const total = SEARCHED_STATEMENTS + 10_000
   beforeAll(async () => {
     log = await createTestLog()
     await log.pool.query(

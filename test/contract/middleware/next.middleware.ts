@@ -5,7 +5,7 @@ import next from 'next'
 import { nextContext, nextDashboard } from '../../../src/middleware/next.ts'
 import { serve } from '../../middleware/web-server.ts'
 import { middlewareContract } from './contract.ts'
-import { type Application, type Host, webStream } from './host.ts'
+import type { Application, Host } from './host.ts'
 
 // The module is its function, which its types call the default.
 const createNext = next as unknown as typeof next.default
@@ -46,7 +46,15 @@ function createRoutes(host: Host) {
       return Response.json({})
     }),
     stream: audited(async (_request, { params }: About) => {
-      return new Response(webStream(host.chunks(String((await params).id))))
+      const chunks = host.chunks(String((await params).id))
+      const body = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          const { done, value } = await chunks.next()
+          if (done) controller.close()
+          else controller.enqueue(Buffer.from(value))
+        },
+      })
+      return new Response(body)
     }),
     gate: audited(async () => {
       await host.writeAtGate('at the gate')
