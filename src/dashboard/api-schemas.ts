@@ -123,6 +123,8 @@ export const Problem = z
     code: z.string().describe('Stable, such as invalid_filter, not_found, unauthenticated, forbidden: test for this.'),
     detail: z.string(),
     parameter: z.string().optional().describe('The parameter that is wrong, where it is one.'),
+    start: z.int().min(0).optional().describe('Where the query is wrong, where it is: its first UTF-16 unit that is.'),
+    end: z.int().min(0).optional().describe('The unit after the last one that is wrong.'),
   })
   .register(COMPONENTS, { id: 'Problem', description: 'Why there is no answer (RFC 9457).' })
 

@@ -36,6 +36,11 @@ export interface DashboardOptions {
   readonly tables?: Tables
   /** Where the application begins, such as `/`: its name leads back there. A path, or an address of http or https. */
   readonly home?: string
+  /**
+   * Told of work that goes on after an answer has been given, and never fails: an export goes on record when its last entry has left, or its
+   * client has. A process that ends waits for it. Default: nobody is told.
+   */
+  readonly waitUntil?: (work: Promise<unknown>) => void
   /** Told of errors that a page could only answer with "something went wrong". Default: a process warning. */
   readonly onError?: (error: unknown) => void
 }
@@ -72,7 +77,7 @@ const HEADERS: Readonly<Record<string, string>> = {
  */
 export function createDashboard(options: DashboardOptions): Dashboard {
   checkOptions(options)
-  const { store, authorize, recordAs, tables, title, home, onError = warn } = options
+  const { store, authorize, recordAs, tables, title, home, onError = warn, waitUntil = () => {} } = options
   const assets = readAssets()
   const app = createApp()
   const displayOf = displayWith(store, tables)
@@ -94,7 +99,19 @@ export function createDashboard(options: DashboardOptions): Dashboard {
         if (!isReading(request)) return await refuse(NO_METHOD, { viewer })
         if (asset) return assetResponse(asset)
         const api = createApiLinks(prefix)
-        const visit: Visit = { request, url, viewer, store, links, api, title, now: new Date(), displayOf, recordAs }
+        const visit: Visit = {
+          request,
+          url,
+          viewer,
+          store,
+          links,
+          api,
+          title,
+          now: new Date(),
+          displayOf,
+          recordAs,
+          waitUntil,
+        }
         return await app.fetch(request, { prefix, visit } satisfies Bindings)
       } catch (error) {
         const refusal = refusalOf(error)

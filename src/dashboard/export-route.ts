@@ -41,6 +41,12 @@ async function* onRecord(
 ): AsyncGenerator<Entry, void, void> {
   let count = 0
   let outcome: 'success' | 'failure' = 'failure'
+  let finish = () => {}
+  visit.waitUntil(
+    new Promise<void>((resolve) => {
+      finish = resolve
+    }),
+  )
   try {
     for await (const entry of visit.store.stream(filter)) {
       yield entry
@@ -49,6 +55,6 @@ async function* onRecord(
     outcome = 'success'
   } finally {
     const extra = { filter: printQuery(filter), format: 'csv', count }
-    await runInContext(context, () => recordAs(visit.viewer, { action: 'export', outcome, extra }))
+    await runInContext(context, () => recordAs(visit.viewer, { action: 'export', outcome, extra })).finally(finish)
   }
 }

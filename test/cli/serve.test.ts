@@ -226,6 +226,29 @@ describe('on this machine alone', () => {
     ])
   })
 
+  test('B42 B54 an export that is cut short by the end of the command is an entry, with what had left', async () => {
+    await log.pool.query(
+      `insert into daybook.entry (recorded_at, action, actor_type, database_user, model, object_id, object_label)
+       select now(), 'update', 'job', 'app', 'Bulk', n::text, repeat('x', 200) from generate_series(1, 100000) n`,
+    )
+    const served = await serve([], urlAs(WRITER))
+    const { cookie } = await open(served)
+    const slow = connect(Number(served.url.port), '127.0.0.1')
+    slow.on('error', () => {})
+    slow.write(`GET /export.csv?q=model:Bulk HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: ${cookie}\r\n\r\n`)
+    await once(slow, 'data')
+    // Nobody reads on.
+    slow.pause()
+    expect(await served.stop('SIGTERM')).toEqual({ exitCode: 0, stderr: '' })
+    slow.destroy()
+    const { rows } = await log.pool.query(
+      `select outcome, (context #>> '{extra,count}')::int as count from daybook.entries where action = 'export' order by id desc limit 1`,
+    )
+    expect(rows).toEqual([{ outcome: 'failure', count: expect.any(Number) }])
+    expect(rows[0].count).toBeGreaterThan(0)
+    expect(rows[0].count).toBeLessThan(100_000)
+  })
+
   test('it reads as daybook_reader, whoever it signs in as, and names what the configuration names', async () => {
     const served = await serve(['--title', '<i>Shop</i>'], log.url)
     const { text } = await served.ask('/', { headers: await open(served) })
@@ -264,6 +287,13 @@ describe('behind a proxy', () => {
     expect(shown.status).toBe(200)
     expect(shown.text).toContain('ada@example.com')
     expect(shown.text).toContain('href="/audit/?entry=')
+    // What the proxy says of the client's way counts for the addresses that the page offers.
+    expect((await served.ask('/audit/', as('ada', { 'X-Forwarded-Proto': 'https' }))).text).toMatch(
+      /&#39;https:\/\/127/,
+    )
+    expect((await served.ask('/audit/', as('ada', { 'X-Forwarded-Proto': 'gopher' }))).text).toMatch(
+      /&#39;http:\/\/127/,
+    )
     // The same machine by another of its addresses is another peer.
     const forged = await served.ask('/audit/', {
       ...as('ada@example.com'),
@@ -381,7 +411,7 @@ describe('a database', () => {
     expect(await failing(urlAs('serve_nobody'))).toMatchObject({ exitCode: 3, code: 'permission_denied' })
   })
 
-  test('that is embedded is served beside the process that has it open, and alone', async () => {
+  test('that is embedded is served beside the process that has it open, and alone', { timeout: 120_000 }, async () => {
     const data = join(folder, 'data')
     const holder = await openPglite({ folder: data })
     await install(holder.database)

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Authorization, Authorize } from '../../src/core/authorize.ts'
@@ -183,6 +184,12 @@ describe('the document', () => {
     }
   })
 
+  test('is one of OpenAPI 3.1', async () => {
+    const validator = new Validator()
+    expect(await validator.validate(await json('/openapi.json'))).toEqual({ valid: true })
+    expect(validator.version).toBe('3.1')
+  })
+
   test('names each operation once, and refers to nothing that is not there', async () => {
     const document: Document = await json('/openapi.json')
     const operations = Object.values(document.paths).map(({ get }) => get.operationId)
@@ -278,7 +285,11 @@ describe('a problem', () => {
   const invalid = (parameter: string) => ({ status: 400, code: 'invalid_filter', parameter })
   test.each([
     ['/entries.json?form=x', invalid('form')],
-    ['/entries.json?q=at:yesterday', { ...invalid('q'), detail: expect.stringContaining('at character 4, ') }],
+    [
+      '/entries.json?q=at:yesterday',
+      { ...invalid('q'), detail: expect.stringContaining('at character 4, '), start: 3, end: 12 },
+    ],
+    ['/export.json?q=model:a+foo:b', { ...invalid('q'), start: 8, end: 12 }],
     ['/entries.json?limit=0', invalid('limit')],
     ['/entries.json?limit=201', invalid('limit')],
     ['/entries.json?limit=1&limit=2', invalid('limit')],
