@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { openPostgres, type Place } from './place.ts'
 import { WAYS } from './postgres-js-ways.ts'
 import { describeSubject } from './suite.ts'
+import { hasOpenssl, openTlsDoor } from './tls-door.ts'
 
 // As docs/connection.md shows it.
 function approve(sql: Sql, daybook: Daybook, id: number) {
@@ -80,7 +81,7 @@ describe('postgres.js', () => {
       as('e', () => simple([10, 'e'], [1, 'e'])),
       as('f', () => sql.unsafe("do $$ begin insert into invoice values (11, 'f', 1); end $$")),
       as('g', () => insert(12, 'g')),
-      as('h', () => sql.unsafe("do $$ begin insert into invoice values (13, 'nobody', 1); commit; end $$")),
+      as('h', () => sql.unsafe("do $$ begin insert into invoice values (13, 'h', 1); end $$")),
       insert(14, 'nobody'),
       as('i', () => sql`insert into invoice values (15, 'i', 1) returning *`.cursor(1, () => {})),
       as('j', () => sql.unsafe("insert into invoice values (16, 'j', 1) returning '$1'")),
@@ -92,9 +93,77 @@ describe('postgres.js', () => {
       '23505',
     ])
     expect(await credited()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 99])
-    // What commits by itself, and VACUUM.
-    expect(countUnattributed(sql)).toBe(2)
+    // VACUUM.
+    expect(countUnattributed(sql)).toBe(1)
     expect([...(await sql.unsafe(left))]).toEqual([{ context: '' }])
+  })
+
+  test('B32 on a reserved connection, a text of several statements sent right behind BEGIN is in that transaction', async () => {
+    const sql = await connect({ max: 2 }).reserve()
+    const texts = (...ids: number[]) => ids.map((id) => `insert into invoice values (${id}, 'a', 1)`).join(';')
+    const send = (text: string) => as('a', () => sql.unsafe(text).execute())
+    await Promise.all([send('begin'), send(texts(1, 2)), send('rollback')])
+    expect(await credited()).toEqual([])
+    await Promise.all([send('begin'), send(texts(3, 4)), send('savepoint b'), send(texts(5, 6)), send('rollback to b')])
+    await Promise.all([send(texts(7, 8)), send('commit'), send(texts(9, 10))])
+    sql.release()
+    expect(await credited()).toEqual([3, 4, 7, 8, 9, 10])
+  })
+
+  test('B31 B33 a procedure that commits runs once and alone, and what follows it on the connection has its own context', async () => {
+    await place.admin.query(`
+      create or replace procedure committing(id int, who text) language plpgsql as
+        $$ begin insert into invoice values (id, who, 1); commit; end $$;
+      create or replace procedure plain(id int, who text) language plpgsql as
+        $$ begin insert into invoice values (id, who, 1); end $$`)
+    const { rows } = await place.admin.query("select current_setting('server_version_num')::int >= 180000 as refuses")
+    const [{ refuses }] = rows as [{ refuses: boolean }]
+    // An older server lets it commit, with the context.
+    const who = refuses ? 'nobody' : 'a'
+    for (const [at, more] of [{}, { prepare: false }].entries()) {
+      const sql = connect(more)
+      const first = 100 * at
+      for (const round of [0, 10]) {
+        const id = first + round
+        const outcomes = await Promise.allSettled([
+          as('a', () => sql`call committing(${id + 1}, ${who})`),
+          as('b', () => sql`insert into invoice values (${id + 2}, 'b', 1)`),
+          as('a', () => sql.unsafe(`call committing(${id + 3}, '${who}')`)),
+          sql`insert into invoice values (${id + 4}, 'nobody', 1)`,
+          as('c', () => sql`call plain(${id + 5}, 'c')`),
+          as('c', () => sql`call plain(${id + 5}, 'again')`),
+          as('d', () => sql`insert into invoice values (${id + 6}, 'd', 1)`),
+        ])
+        expect(outcomes.map((each) => (each.status === 'rejected' ? each.reason.code : 'done'))).toEqual([
+          ...['done', 'done', 'done', 'done', 'done', '23505', 'done'],
+        ])
+      }
+      expect(countUnattributed(sql)).toBe(refuses ? 4 : 0)
+      const refused = as('a', () => sql.begin((inside) => inside`call committing(${first + 99}, 'a')`))
+      await expect(refused).rejects.toMatchObject({ code: '2D000' })
+    }
+    expect(await credited()).toEqual([0, 10, 100, 110].flatMap((id) => [1, 2, 3, 4, 5, 6].map((each) => id + each)))
+  })
+
+  test('B33 long rows, long contexts and many statements at once arrive as they were sent', async () => {
+    const sql = connect({ max: 3 })
+    const long = 'x'.repeat(3_000_000)
+    await daybook.run({ requestId: 'a', extra: { note: 'n'.repeat(3_000) } }, async () => {
+      const rows = await Promise.all(
+        Array.from(
+          { length: 300 },
+          (_, id) => sql`
+          insert into invoice values (${id}, ${id === 150 ? long : 'a'}, 1) returning id, length(who) as length, who`,
+        ),
+      )
+      expect(rows.flat().map(({ id, length, who }) => [id, length, who === (id === 150 ? long : 'a')])).toEqual(
+        Array.from({ length: 300 }, (_, id) => [id, id === 150 ? long.length : 1, true]),
+      )
+    })
+    const { rows } = await place.admin.query(
+      "select count(*)::int, count(*) filter (where request_id = 'a')::int as own from daybook.entries",
+    )
+    expect(rows).toEqual([{ count: 300, own: 300 }])
   })
 
   test('B31 B32 statements of a transaction that are sent together are each credited to their own', async () => {
@@ -185,7 +254,7 @@ describe('postgres.js', () => {
   })
 
   test('B31 what is written in a callback is credited to who gave it, not to who opened the connection', async () => {
-    const sql = connect({ max: 2 })
+    const sql = connect({ max: 2, onnotice: () => write(7, 'nobody') })
     const writes: Promise<unknown>[] = []
     const write = (id: number, who: string) =>
       writes.push(sql`insert into invoice values (${id}, ${who}, 1)`.execute().then(() => {}))
@@ -209,10 +278,11 @@ describe('postgres.js', () => {
       await as('d', async () => {
         const stream = await sql`copy (select 1) to stdout`.readable()
         for await (const _ of stream) write(6, 'd')
+        await sql.unsafe("do $$ begin raise notice 'of nobody'; end $$")
       })
       await Promise.all(writes)
     })
-    expect(await credited()).toEqual([1, 2, 3, 4, 5, 6])
+    expect(await credited()).toEqual([1, 2, 3, 4, 5, 6, 7])
   })
 
   test('B40 an event is recorded in the transaction of postgres.js, with its context', async () => {
@@ -247,6 +317,28 @@ describe('postgres.js', () => {
     await as('c', () => sql`insert into invoice values (${5}, 'c', 1)`)
     expect(await credited()).toEqual([1, 4, 5])
   })
+
+  test.skipIf(!hasOpenssl)(
+    'B31 B33 over TLS the context travels as ever, and a certificate is checked as postgres.js checks it',
+    async () => {
+      const door = await openTlsDoor(place.options.connectionString)
+      onTestFinished(() => door.close())
+      const via = (url: string, ssl?: unknown) => {
+        const sql = postgres(url, { max: 1, connect_timeout: 5, ...(ssl !== undefined && { ssl: ssl as never }) })
+        onTestFinished(() => sql.end({ timeout: 1 }))
+        return sql
+      }
+      await as('a', () => via(door.url, 'require')`insert into invoice values (1, 'a', 1)`)
+      await as('b', () => via(`${door.url}?sslmode=require`)`insert into invoice values (2, 'b', 1)`)
+      await as('c', () => via(door.url, { ca: door.certificate })`insert into invoice values (3, 'c', 1)`)
+      await expect(via(door.url, 'verify-full')`select 1`).rejects.toMatchObject({
+        code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+      })
+      await as('d', () => via(place.options.connectionString, 'prefer')`insert into invoice values (4, 'd', 1)`)
+      expect(door.encrypted()).toBe(3)
+      expect(await credited()).toEqual([1, 2, 3, 4])
+    },
+  )
 
   test('B33 a server that can’t be reached gives the error that postgres.js gives', async () => {
     const errors = await Promise.all(
