@@ -251,7 +251,7 @@ function checkCount(text: string, terms: readonly (FilterTerm & Place)[], key: F
 function invalidQuery(text: string, { start, end }: Place, reason: string): DaybookError {
   // People count characters, not the units of JavaScript.
   const character = [...text.slice(0, start)].length + 1
-  return new DaybookError('invalid_filter', `The query can't be used: at character ${character}, ${reason}.`, {
+  return new DaybookError('invalid_filter', `The query is wrong at character ${character}: ${reason}.`, {
     details: { parameter: 'q', start, end, reason },
   })
 }

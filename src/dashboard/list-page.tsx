@@ -397,16 +397,20 @@ function isAsked({ key, excluded }: FilterTerm, of: FilterTerm['key']): boolean 
   return key === of && !excluded
 }
 
+function wordsOf(parts: number, telling: number): string {
+  if (parts === 1) return 'No entry of the log has this.'
+  return telling === 1 ? 'Without this part there are entries:' : 'There are entries without any one of these parts:'
+}
+
 function NothingFound({ culprits, visit }: Pick<PartProps, 'visit'> & { readonly culprits: readonly Culprit[] }) {
   const { links } = visit
   const telling = culprits.filter(({ count }) => count.count > 0)
-  const isAlone = culprits.length === 1
   return (
     <div class="blank">
       <h2>No entry matches</h2>
       {telling.length > 0 && (
         <>
-          <p>{isAlone ? 'No entry of the log has this.' : 'There are entries without one of these parts:'}</p>
+          <p>{wordsOf(culprits.length, telling.length)}</p>
           <ul class="culprits">
             {telling.map(({ terms, rest, count }) => (
               <li>

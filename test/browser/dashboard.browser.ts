@@ -307,7 +307,7 @@ test('a query that is wrong stays in the box, with the place marked and selected
       input.value.slice(input.selectionStart ?? 0, input.selectionEnd ?? 0),
       document.getElementById(input.getAttribute('aria-describedby') ?? '')?.textContent,
     ]),
-  ).toEqual([true, 'acton:', expect.stringContaining('at character 23, there is no such key')])
+  ).toEqual([true, 'acton:', expect.stringContaining('at character 23: there is no such key')])
   await page.getByRole('link', { name: 'Leave this part out' }).click()
   expect(new URL(page.url()).search).toBe('?q=actor:ada@example.com')
   await page.context().close()

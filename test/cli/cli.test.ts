@@ -329,7 +329,7 @@ describe('a command line that is wrong, or a database that can not be had', () =
     const { exitCode, stdout, stderr } = await daybook('entries', 'actor:ada', '-at:yesterday', '--limit', '5')
     expect([exitCode, stdout]).toEqual([2, ''])
     expect(stderr.split('\n')).toEqual([
-      expect.stringContaining("The query can't be used: at character 15, "),
+      expect.stringContaining('The query is wrong at character 15: '),
       '  actor:ada -at:yesterday',
       '                ^^^^^^^^^',
       '',

@@ -27,7 +27,7 @@ function fault(text: string): { at: string; character: number; reason: string } 
     expect(start).toBeGreaterThanOrEqual(0)
     expect(end).toBeGreaterThan(start)
     expect(end).toBeLessThanOrEqual(text.length)
-    const character = Number(/at character (\d+), /.exec(error.message)?.[1])
+    const character = Number(/at character (\d+): /.exec(error.message)?.[1])
     expect(character).toBe([...text.slice(0, start)].length + 1)
     return { at: text.slice(start, end), character, reason }
   }

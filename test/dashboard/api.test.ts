@@ -287,7 +287,7 @@ describe('a problem', () => {
     ['/entries.json?form=x', invalid('form')],
     [
       '/entries.json?q=at:yesterday',
-      { ...invalid('q'), detail: expect.stringContaining('at character 4, '), start: 3, end: 12 },
+      { ...invalid('q'), detail: expect.stringContaining('at character 4: '), start: 3, end: 12 },
     ],
     ['/export.json?q=model:a+foo:b', { ...invalid('q'), start: 8, end: 12 }],
     ['/entries.json?limit=0', invalid('limit')],
