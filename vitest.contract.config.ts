@@ -4,7 +4,8 @@ import { hasPgBouncer } from './test/contract/context/pgbouncer-program.ts'
 import config from './vitest.config.ts'
 
 const { test: _, ...shared } = config
-const here = fileURLToPath(new URL('./test/contract/context/', import.meta.url))
+const folder = 'test/contract/context'
+const packages = fileURLToPath(new URL(`./${folder}/node_modules/`, import.meta.url))
 
 if (!hasPgBouncer) {
   console.warn(
@@ -12,19 +13,32 @@ if (!hasPgBouncer) {
   )
 }
 
+/** Daybook takes the application's copy of pg, as a peer dependency does. */
+function project(name: string, pg: string, include: string, exclude: readonly string[] = []) {
+  return mergeConfig(
+    shared,
+    defineConfig({
+      resolve: { alias: [{ find: /^pg$/, replacement: packages + pg }] },
+      test: {
+        name,
+        include: [`${folder}/${include}`],
+        exclude: ['**/node_modules/**', ...exclude],
+        globalSetup: ['test/postgres-server.ts'],
+        testTimeout: 60_000,
+        hookTimeout: 60_000,
+      },
+    }),
+  )
+}
+
 /** The context through each library, whose packages are a folder's own: `npm ci --prefix test/contract/context`, `npm run test:contract`. */
-export default mergeConfig(
-  shared,
-  defineConfig({
-    // Daybook takes the application's copy of pg, as a peer dependency does.
-    resolve: { alias: [{ find: /^pg$/, replacement: `${here}node_modules/pg/esm/index.mjs` }] },
-    test: {
-      include: ['test/contract/context/**/*.contract.ts'],
-      exclude: ['**/node_modules/**', ...(hasPgBouncer ? [] : ['**/pgbouncer.contract.ts'])],
-      globalSetup: ['test/postgres-server.ts'],
-      testTimeout: 60_000,
-      hookTimeout: 60_000,
-      maxWorkers: 2,
-    },
-  }),
-)
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      project('libraries', 'pg/esm/index.mjs', '**/*.contract.ts', hasPgBouncer ? [] : ['**/pgbouncer.contract.ts']),
+      // The oldest that is promised.
+      project('pg 8.11', 'pg-8.11/lib/index.js', 'pg.contract.ts'),
+    ],
+  },
+})

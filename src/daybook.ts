@@ -24,7 +24,7 @@ import type { AuditEvent } from './core/event.ts'
 import { maskTree, parseMaskPath } from './core/mask-path.ts'
 import { type LoginFailure, loginFailure, personAsObject, personOf } from './core/sign-in.ts'
 import type { Tables } from './core/table.ts'
-import { createDashboard, type Dashboard, type Mount } from './dashboard/index.ts'
+import { createDashboard, createTimeline, type Dashboard, type Mount, type TimelineOptions } from './dashboard/index.ts'
 import { createStore, readAs, type Store } from './store/index.ts'
 
 export interface DaybookOptions {
@@ -109,6 +109,14 @@ export interface Daybook {
    * @throws DaybookError `invalid_option` where `authorize` was not given.
    */
   handler(request: Request, mount?: Mount): Promise<Response>
+  /**
+   * The newest entries of one object, for a page of the application's own: HTML with a style of its own, which needs no script. It is empty
+   * where `authorize` says no to the request, and says so where the history can't be had: the page around it is whole.
+   * @throws DaybookError `invalid_option`.
+   * @example
+   * const history = await daybook.timeline({ model: 'Invoice', id: '117', limit: 5, basePath: '/audit', viewer })
+   */
+  timeline(options: TimelineOptions): Promise<string>
   /** Stops the work in the background, and closes what Daybook opened. The pools stay open: they are yours. */
   close(): void
 }
@@ -145,6 +153,8 @@ export function createDaybook(options: DaybookOptions): Daybook {
       ...(title !== undefined && { title }),
       ...(home !== undefined && { home }),
     })
+
+  const timeline = createTimeline({ store, authorize, tables, onError })
 
   function recordAs(actor: Actor, event: AuditEvent): Promise<void> {
     return run({ actor }, () => record(event))
@@ -191,6 +201,7 @@ export function createDaybook(options: DaybookOptions): Daybook {
         'createDaybook: authorize is missing: the dashboard answers nobody without it. Pass a function that says who may read the log.',
       )
     },
+    timeline,
     close() {
       stopMonths()
       spare.close()

@@ -10,4 +10,5 @@ export { DaybookError, type DaybookErrorCode, isDaybookError } from './core/erro
 export type { AuditEvent, ObjectReference, Outcome } from './core/event.ts'
 export type { LoginFailure } from './core/sign-in.ts'
 export type { FieldOptions, TableOptions, Tables } from './core/table.ts'
+export type { EmbeddedObject, TimelineOptions } from './dashboard/index.ts'
 export { createDaybook, type Daybook, type DaybookOptions, type RecordOptions } from './daybook.ts'

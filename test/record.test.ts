@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { install, track } from '../src/capture/postgres/index.ts'
 import { createPool, fromPgPool, type Pool } from '../src/connection/pg.ts'
@@ -352,5 +353,64 @@ describe('signing in and out', () => {
     const { rows } = await database.pool.query('select e::text as line from daybook.entry e')
     expect(rows).toHaveLength(4)
     expect(JSON.stringify(rows)).not.toContain('hush')
+  })
+})
+
+describe('B24 the error of an entry that the database refuses tells nothing of what is in it', () => {
+  beforeAll(() =>
+    database.pool.query(
+      "alter table daybook.entry add constraint refused check (object_label is distinct from 'hush') not valid",
+    ),
+  )
+  afterAll(() => database.pool.query('alter table daybook.entry drop constraint refused'))
+
+  const object = { model: 'Invoice', id: 'hush id', label: 'hush' }
+  const event: AuditEvent = { action: 'invoice.approved', object, changes: { note: ['hush old', 'hush new'] } }
+  const inTransaction = async () => {
+    const client = await pool.connect()
+    try {
+      await client.query('begin')
+      await daybook.record(event, { client })
+    } finally {
+      await client.query('rollback')
+      client.release()
+    }
+  }
+  /** As libraries do that make an error of their own of the driver's. */
+  const throughLibrary = () =>
+    daybook.record(event, {
+      client: {
+        query: (text, values) =>
+          pool.query(text, values).catch((error) => {
+            throw Object.assign(new Error('the query failed', { cause: error }), { driverError: error, ...error })
+          }),
+      },
+    })
+
+  test.each([
+    ['an event at once', () => daybook.record(event)],
+    ['an event in a transaction', inTransaction],
+    ['an event through a library', throughLibrary],
+    ['an event of a job', () => daybook.runAs({ type: 'job', id: 'j' }, () => daybook.record(event))],
+    ['a sign-in', () => daybook.recordLogin({ id: 'hush id', label: 'hush' })],
+    ['a refused sign-in', () => daybook.recordLoginFailure({ name: 'hush' })],
+  ])('%s', async (_what, record) => {
+    const error: unknown = await record().then(
+      () => undefined,
+      (thrown) => thrown,
+    )
+    expect(error).toMatchObject({ code: '23514' })
+    const told = inspect(error, { depth: 10, showHidden: true, getters: true }) + JSON.stringify(error)
+    expect(told).toContain('refused')
+    // The stack names this file and its functions, no values.
+    expect(told).not.toContain('hush')
+  })
+
+  test('JSON that the database can’t read', async () => {
+    const client = {
+      query: (text: string) => pool.query(text.replace('$9', `'{"hush": hush}'::json`).replace(/\$\d+/g, 'null')),
+    }
+    const error: unknown = await daybook.record(event, { client }).catch((thrown) => thrown)
+    expect(error).toMatchObject({ code: '22P02', where: undefined, detail: undefined })
   })
 })

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { BetterAuthPlugin } from 'better-auth'
 import { createAuthMiddleware, getSessionFromCtx } from 'better-auth/api'
 import { fromNodeHeaders } from 'better-auth/node'
-import type { Actor, RequestActor } from '../core/context.ts'
+import { type Actor, CONTEXT_LIMITS, cutText, type RequestActor } from '../core/context.ts'
 import { DaybookError } from '../core/errors.ts'
 import type { AuditEvent } from '../core/event.ts'
 import { personAsObject } from '../core/sign-in.ts'
@@ -101,7 +101,9 @@ export function betterAuthEvents(
       const subject = subjectOf(ctx)
       const object = subject && { object: personAsObject(daybook.userModel, actorOf(subject.person)) }
       const by = await actorOfSession(ctx.context.session, ctx.context.internalAdapter)
-      await recordAs(by, { action, outcome: 'denied', ...object, extra: { reason: failure.reason } })
+      const role = roleAskedFor(ctx)
+      const extra = { reason: failure.reason, ...(role !== undefined && { role }) }
+      await recordAs(by, { action, outcome: 'denied', ...object, extra })
     }
   }
 
@@ -202,6 +204,13 @@ function* roleAndBan(before: Person, after: Person): Iterable<AuditEvent> {
   if (banned !== isBanned) {
     yield { action: isBanned ? 'user.banned' : 'user.unbanned', changes: { banned: [banned, isBanned] } }
   }
+}
+
+/** The role, or the roles, that a refused request wanted to give; as somebody typed it, so cut to the length of a label. */
+function roleAskedFor({ path, body }: HookContext): string | undefined {
+  const asked: unknown = path === '/admin/set-role' ? body?.role : path === '/admin/update-user' ? body?.data?.role : []
+  const names = [asked].flat().filter((name) => typeof name === 'string')
+  return names.length > 0 ? cutText(names.join(','), CONTEXT_LIMITS.label) : undefined
 }
 
 function actorOf({ id, email }: Person): Actor {

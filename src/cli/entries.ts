@@ -7,13 +7,13 @@ import { writeEntryJson } from '../core/entry-json.ts'
 import { type Filter, isEmptyFilter } from '../core/filter.ts'
 import { createStore, type Store } from '../store/index.ts'
 import { coloured, dayHeading, entryLines, plain, statementLines } from './entry-lines.ts'
-import { addFilterFlags, type FilterFlags, readFilter } from './filter-flags.ts'
 import { wholeNumber } from './flags.ts'
 import { loadConfig } from './load-config.ts'
+import { addQuery, readQuery } from './query-argument.ts'
 import { type Terminal, write } from './terminal.ts'
 import { type GlobalOptions, withDatabase } from './with-database.ts'
 
-interface EntriesOptions extends GlobalOptions, FilterFlags {
+interface EntriesOptions extends GlobalOptions {
   readonly limit: number
   readonly before?: string
   readonly after?: string
@@ -21,14 +21,14 @@ interface EntriesOptions extends GlobalOptions, FilterFlags {
 }
 
 const EXAMPLES = `
-The words of the filter are those of the dashboard's address: what stands there
-behind the question mark can be given here as flags. What one statement did to
-many rows is one line: --statement or --unfold shows its entries.
+What one statement did to many rows is one line: statement:ID or --unfold shows
+its entries.
 
 Examples
-  $ daybook entries --object 2026-0117                 who changed this invoice?
-  $ daybook entries --actor ada@example.com --from 2026-11-01
-  $ daybook entries --action login --outcome failure --ip 203.0.113.0/24
+  $ daybook entries object:2026-0117                   who changed this invoice?
+  $ daybook entries actor:ada@example.com at:2026-11-01..
+  $ daybook entries 'actor:ada@example.com -action:login at:-24h..'
+  $ daybook entries action:login outcome:failure ip:203.0.113.0/24
   $ daybook entries --json --limit 1000 | jq -r .actor_label | sort | uniq -c
 `
 
@@ -37,7 +37,7 @@ const PAGE = 200
 
 /** `daybook entries`: read the log. */
 export function addEntries(program: Command, terminal: Terminal): void {
-  addFilterFlags(
+  addQuery(
     program
       .command('entries')
       .description('print entries of the log, newest first; with --json, one JSON object a line'),
@@ -47,9 +47,9 @@ export function addEntries(program: Command, terminal: Terminal): void {
     .option('--before <id>', 'only entries older than this one')
     .option('--after <id>', 'only entries newer than this one')
     .addHelpText('after', EXAMPLES)
-    .action(async (_options, command: Command) => {
+    .action(async (words: readonly string[], _options, command: Command) => {
       const options = command.optsWithGlobals<EntriesOptions>()
-      const filter = readFilter(options)
+      const filter = readQuery(words)
       const cursor = readCursor(options)
       await withDatabase(terminal, options, async (database) => {
         const store = createStore(database)
@@ -158,7 +158,7 @@ async function printText(
       terminal,
       isEmptyFilter(filter)
         ? 'The log has no entries yet. Record the changes of a table with: daybook track SCHEMA.TABLE\n'
-        : 'No entry is in this filter.\n',
+        : 'No entry is in this query.\n',
     )
   } else if (more) {
     await write(terminal, `\n${paint('dim', `There are older entries: add --before ${before}`)}\n`)

@@ -53,9 +53,7 @@ export function statementLines(
 ): string[] | undefined {
   const [first] = run
   const sentence = describeStatement(run, count, display)
-  return (
-    sentence && [sentenceLine(first, sentence, paint), originLine(first, `--statement ${first.statementId}`, paint)]
-  )
+  return sentence && [sentenceLine(first, sentence, paint), originLine(first, `statement:${first.statementId}`, paint)]
 }
 
 /** An entry as a person reads it: time and sentence, what changed if the sentence can't hold it, and below who it was from where. */

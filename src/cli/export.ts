@@ -8,14 +8,15 @@ import { type Actor, runInContext } from '../core/context.ts'
 import type { Entry } from '../core/entry.ts'
 import { DaybookError } from '../core/errors.ts'
 import type { Outcome } from '../core/event.ts'
-import { type Filter, writeFilter } from '../core/filter.ts'
+import { type Filter, pinTimes } from '../core/filter.ts'
+import { printQuery } from '../core/query.ts'
 import { exportCsv } from '../export/index.ts'
 import { createStore } from '../store/index.ts'
-import { addFilterFlags, type FilterFlags, readFilter } from './filter-flags.ts'
+import { addQuery, readQuery } from './query-argument.ts'
 import { say, type Terminal, write } from './terminal.ts'
 import { type GlobalOptions, withDatabase } from './with-database.ts'
 
-interface ExportOptions extends GlobalOptions, FilterFlags {
+interface ExportOptions extends GlobalOptions {
   readonly format: 'csv'
   readonly output: string
 }
@@ -25,19 +26,19 @@ The file is written beside its place first and moved there when it is whole. The
 export is itself an entry of the log, so the role must be a daybook_writer too.
 
 Examples
-  $ daybook export --output november.csv --from 2026-11-01 --to 2026-11-30
-  $ daybook export --output - --model Invoice | gzip > invoices.csv.gz
+  $ daybook export --output november.csv at:2026-11
+  $ daybook export --output - model:Invoice | gzip > invoices.csv.gz
 `
 
 /** `daybook export`: write the entries of a filter to a file. */
 export function addExport(program: Command, terminal: Terminal): void {
-  addFilterFlags(program.command('export').description('write the entries of a filter to a file, newest first'))
+  addQuery(program.command('export').description('write the entries of a query to a file, newest first'))
     .addOption(new Option('--format <format>', 'the kind of file').choices(['csv']).default('csv'))
     .requiredOption('--output <file>', 'where to write; - for the output')
     .addHelpText('after', EXAMPLES)
-    .action(async (_options, command: Command) => {
+    .action(async (words: readonly string[], _options, command: Command) => {
       const options = command.optsWithGlobals<ExportOptions>()
-      const filter = readFilter(options)
+      const filter = pinTimes(readQuery(words), new Date())
       const { format, output } = options
       await withDatabase(terminal, options, async (database) => {
         if (output === '-') {
@@ -74,7 +75,7 @@ async function exportTo(
       recordEvent(database, {
         action: 'export',
         outcome,
-        extra: { format, count, filter: writeFilter(filter).toString() },
+        extra: { format, count, filter: printQuery(filter) },
       }),
     )
   try {

@@ -8,6 +8,7 @@ import { addEntries } from './entries.ts'
 import { EXIT, type Outcome } from './exit-code.ts'
 import { addExport } from './export.ts'
 import { addInit } from './init.ts'
+import { faultLines } from './query-argument.ts'
 import { addSeed } from './seed.ts'
 import { addServe } from './serve.ts'
 import { addSync } from './sync.ts'
@@ -22,7 +23,7 @@ else of databaseUrl in daybook.config.ts.
 Start with
   $ daybook init --app-role shop            install the log into the database
   $ daybook track public.invoice --label number
-  $ daybook entries --object 2026-0117      who changed this invoice?
+  $ daybook entries object:2026-0117        who changed this invoice?
 
 Exit codes
   0 fine   1 a finding   2 wrong usage   3 could not look
@@ -46,7 +47,11 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
         ? ` See: ${['daybook', command?.name(), '--help'].filter(Boolean).join(' ')}`
         : ''
     const json = args.includes('--json')
-    terminal.stderr.write(json ? `${JSON.stringify({ error: { code, message } })}\n` : `daybook: ${message}${help}\n`)
+    terminal.stderr.write(
+      json
+        ? `${JSON.stringify({ error: { code, message } })}\n`
+        : `${[`daybook: ${message}${help}`, ...faultLines(error)].join('\n')}\n`,
+    )
     if (terminal.env.DEBUG && error instanceof Error) terminal.stderr.write(`${error.stack}\n`)
     return exitCode
   }

@@ -77,32 +77,43 @@ export function addServe(program: Command, terminal: Terminal): void {
           const canRecord = await mayRecord(database)
           const server = createServer()
           const { origin, port } = await listen(server, { host, port: options.port })
-          const link = proxy ? undefined : createLinkDoor({ command: 'serve', port, page: `${basePath}/` })
-          const door = proxy ?? (link as Door)
-          serveDashboard(server, {
-            ...{ door, basePath },
-            create: (authorize) =>
-              createDashboard({
-                ...{ store, authorize },
-                ...(tables && { tables }),
-                ...(options.title !== undefined && { title: options.title }),
-                recordAs: canRecord
-                  ? (actor, event) => runInContext({ actor }, () => recordEvent(database, event))
-                  : null,
-                onError: (error) => terminal.stderr.write(`daybook: ${describeError(error).message}\n`),
-              }),
-          })
-          const stopped = untilStopped(server)
-          const url = `${origin}${basePath}/${link?.query ?? ''}`
-          await say(terminal, options.json, { url, exports: canRecord }, [
-            ...(link
-              ? ['The dashboard, for the one browser that opens this link:']
-              : ['The dashboard is there for the proxy:']),
-            ...['', `  ${url}`, ''],
-            ...(canRecord ? [] : ['Nothing can be exported: this role, or this server, can’t record that it was.']),
-            'Stop with Ctrl+C.',
-          ])
-          await stopped
+          try {
+            const link = proxy ? undefined : createLinkDoor({ command: 'serve', port, page: `${basePath}/` })
+            const unfinished = new Set<Promise<unknown>>()
+            serveDashboard(server, {
+              door: proxy ?? (link as Door),
+              basePath,
+              create: (authorize) =>
+                createDashboard({
+                  ...{ store, authorize },
+                  ...(tables && { tables }),
+                  ...(options.title !== undefined && { title: options.title }),
+                  recordAs: canRecord
+                    ? (actor, event) => runInContext({ actor }, () => recordEvent(database, event))
+                    : null,
+                  waitUntil: (work) => {
+                    unfinished.add(work)
+                    void work.then(() => unfinished.delete(work))
+                  },
+                  onError: (error) => terminal.stderr.write(`daybook: ${describeError(error).message}\n`),
+                }),
+            })
+            const stopped = untilStopped(server)
+            const url = `${origin}${basePath}/${link?.query ?? ''}`
+            await say(terminal, options.json, { url, exports: canRecord }, [
+              link
+                ? 'The dashboard, for the one browser that opens this link:'
+                : 'The dashboard is there for the proxy:',
+              ...['', `  ${url}`, ''],
+              ...(canRecord ? [] : ['Nothing can be exported: this role, or this server, can’t record that it was.']),
+              'Stop with Ctrl+C.',
+            ])
+            await stopped
+            // What has left is on record before the database is let go.
+            await Promise.all(unfinished)
+          } finally {
+            server.close()
+          }
         },
         { connections: CONNECTIONS },
       )

@@ -1,141 +1,145 @@
 import ipaddr from 'ipaddr.js'
 import { ACTOR_TYPES, type ActorType } from './context.ts'
-import { DaybookError } from './errors.ts'
 import { OUTCOMES, type Outcome } from './event.ts'
+import { pinTimeRange, type Read, readTimeRange, type TimeBounds, timeBounds } from './time-range.ts'
 
-/**
- * Which entries are asked for. Several values of one part are joined by "or", the parts by "and"; no part: every entry.
- * Written the same in a URL (`?action=update&action=delete`) and as flags (`--action update --action delete`).
- */
-export interface Filter {
+/** Values by what they are asked of. Values of one key are joined by "or", keys by "and". */
+export interface FilterParts {
   /** Who: `user:7` is exactly the one of that type and id, a bare type such as `anonymous` all of it; else an id or a whole label, in any case of letters. */
   readonly actor?: readonly string[]
+  /** The name of a tracked table. */
   readonly model?: readonly string[]
-  /** An action, or all that begin with a word: `invoice.*`. */
-  readonly action?: readonly string[]
-  readonly outcome?: readonly Outcome[]
-  /** Inclusive: a date (its midnight, UTC), or a date and time. */
-  readonly from?: string
-  /** Exclusive for a date and time; a date alone includes that day. */
-  readonly to?: string
   /** An object by its whole id or by a part of its label. */
   readonly object?: readonly string[]
   /** Exactly the object with this id; `model` narrows it to one model. */
   readonly objectId?: readonly string[]
+  /** An action, or all that begin with a word: `invoice.*`. */
+  readonly action?: readonly string[]
+  readonly outcome?: readonly Outcome[]
+  /** A field that has a value before or after: of an update, one that changed. */
+  readonly field?: readonly string[]
   /** An address, or a network such as `203.0.113.0/24`. */
   readonly ip?: readonly string[]
   readonly request?: readonly string[]
   readonly transaction?: readonly string[]
   readonly statement?: readonly string[]
-  /** A part of the label of the object, of the actor or of the related object. */
+  readonly tenant?: readonly string[]
+  /** Ranges of time in UTC: `2026-11-23`, `2026-11-01..2026-11-07`, `-24h..`. A day, month or year at the end is included, a time is not. */
+  readonly at?: readonly string[]
+  /** Parts of the label of the object, of the actor or of the related object. Unlike other values, all of them must be found. */
   readonly text?: readonly string[]
 }
 
-export type FilterKey = keyof Filter
+/** Which entries are asked for; no part: every entry. People write it as a query: see `parseQuery`. */
+export interface Filter extends FilterParts {
+  /** What is left out: entries that any of these values is true of. */
+  readonly not?: FilterParts
+}
 
-/** One part of a filter: its name in URLs and flags, what it is, and how a value is checked and brought to its one form. */
-export interface FilterParameter {
+export type FilterKey = keyof FilterParts
+
+/** One value of a filter. */
+export interface FilterTerm {
   readonly key: FilterKey
+  readonly value: string
+  readonly excluded: boolean
+}
+
+/** One key of a filter: what it is called, what it is, and how a value is checked and brought to its one form. */
+export interface KeyRule {
+  readonly key: FilterKey
+  /** As a query, the log's columns and the glossary call it. */
   readonly name: string
   readonly description: string
-  readonly single?: true
-  /** The value in its one form, or what is wrong with it. */
-  readonly read: (value: string) => { readonly value: string } | { readonly wrong: string }
+  readonly read: (value: string) => Read
 }
 
-const MAX_VALUES = 50
-const MAX_LENGTH = 2048
-// PostgreSQL takes neither in a text.
-const UNSENDABLE = /\0|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/
-
-/** The parts of a filter in their one order. */
-export const FILTER_PARAMETERS: readonly FilterParameter[] = [
-  { key: 'text', name: 'text', description: 'a part of a label of object, actor or related object', read: trimmed },
-  { key: 'actor', name: 'actor', description: 'who: an id, a label, or exactly TYPE:ID', read: trimmed },
-  { key: 'model', name: 'model', description: 'the name that a tracked table is known by', read: asItIs },
+/** The keys of a filter in their one order. Text has no name in a query: it is what stands there without a key. */
+export const FILTER_KEYS: readonly KeyRule[] = [
+  { key: 'actor', name: 'actor', description: 'who: an id, a label, TYPE:ID or a type', read: trimmed },
+  { key: 'model', name: 'model', description: 'the name of a tracked table', read: asItIs },
   { key: 'object', name: 'object', description: "an object's id, or a part of its label", read: trimmed },
   { key: 'objectId', name: 'object-id', description: "exactly an object's id", read: asItIs },
-  {
-    key: 'action',
-    name: 'action',
-    description: 'create, update, login, invoice.approved, invoice.*, …',
-    read: readAction,
-  },
+  { key: 'action', name: 'action', description: 'create, login, invoice.approved, invoice.*, …', read: readAction },
   { key: 'outcome', name: 'outcome', description: OUTCOMES.join(', '), read: readOutcome },
-  { key: 'ip', name: 'ip', description: 'an address or a network (CIDR)', read: readAddress },
+  { key: 'field', name: 'field', description: 'a field that changed', read: asItIs },
+  { key: 'ip', name: 'ip', description: 'an address, or a network such as 203.0.113.0/24', read: readAddress },
   { key: 'request', name: 'request', description: 'the id of a request', read: asItIs },
-  { key: 'transaction', name: 'transaction', description: "the database's number of a transaction", read: readNumber },
-  { key: 'statement', name: 'statement', description: "the id of a statement's first entry", read: readNumber },
-  { key: 'from', name: 'from', description: 'a date or time (UTC), inclusive', single: true, read: readTime },
   {
-    key: 'to',
-    name: 'to',
-    description: 'a time, exclusive, or a date, which is included',
-    single: true,
-    read: readTime,
+    key: 'transaction',
+    name: 'transaction',
+    description: "the database's number of a transaction",
+    read: readNumber,
   },
+  { key: 'statement', name: 'statement', description: "the id of a statement's first entry", read: readNumber },
+  { key: 'tenant', name: 'tenant', description: 'the tenant that it was done for', read: asItIs },
+  { key: 'at', name: 'at', description: 'when: 2026-11-23, 2026-11-01..2026-11-07, -24h..', read: readTimeRange },
+  { key: 'text', name: 'text', description: 'a part of a label of object, actor or related object', read: trimmed },
 ]
-
-const BY_name = new Map(FILTER_PARAMETERS.map((parameter) => [parameter.name, parameter]))
-
-/**
- * The filter that the parameters of a URL (or flags, brought to the same words) say. Empty values are left out.
- *
- * @param besides names of other parameters of the same URL, which are passed over.
- * @throws DaybookError `invalid_filter` with `details.parameter` and `details.reason`.
- */
-export function parseFilter(params: URLSearchParams, besides: readonly string[] = []): Filter {
-  const found: { [K in FilterKey]?: string[] } = {}
-  for (const [name, given] of params) {
-    if (besides.includes(name)) continue
-    const parameter = BY_name.get(name)
-    if (!parameter) {
-      const known = FILTER_PARAMETERS.map((known) => known.name).join(', ')
-      throw invalidFilter(printable(name), `is not a part of a filter; these are: ${known}`)
-    }
-    if (given.trim() === '') continue
-    if (UNSENDABLE.test(given)) throw invalidFilter(name, 'holds characters that are no text')
-    if (given.length > MAX_LENGTH) throw invalidFilter(name, `is longer than ${MAX_LENGTH} characters`)
-    const read = parameter.read(given)
-    if ('wrong' in read) throw invalidFilter(name, read.wrong)
-    found[parameter.key] ??= []
-    const values = found[parameter.key] as string[]
-    if (values.includes(read.value)) continue
-    if (parameter.single && values.length > 0) throw invalidFilter(name, 'can be given once')
-    if (values.length >= MAX_VALUES) throw invalidFilter(name, `has more than ${MAX_VALUES} values`)
-    values.push(read.value)
-  }
-  const filter: Record<string, unknown> = {}
-  for (const { key, single } of FILTER_PARAMETERS) {
-    const values = found[key]
-    if (values) filter[key] = single ? values[0] : values
-  }
-  refuseEmptyRange(filter as Filter)
-  return filter as Filter
-}
-
-/** The filter as the parameters of a URL, each part in its one form and place. */
-export function writeFilter(filter: Filter): URLSearchParams {
-  const params = new URLSearchParams()
-  for (const { key, name } of FILTER_PARAMETERS) {
-    const values = filter[key]
-    if (values === undefined) continue
-    for (const value of typeof values === 'string' ? [values] : values) params.append(name, value)
-  }
-  return params
-}
 
 /** Whether a filter has no part, so that every entry is in it. */
 export function isEmptyFilter(filter: Filter): boolean {
-  return FILTER_PARAMETERS.every(({ key }) => filter[key] === undefined)
+  return termsOf(filter).length === 0
 }
 
-/** The time range of a filter as two moments (ISO 8601, UTC): `from` inclusive, `to` exclusive. */
-export function timeRange(filter: Filter): { readonly from?: string; readonly to?: string } {
-  return {
-    ...(filter.from !== undefined && { from: startOf(filter.from) }),
-    ...(filter.to !== undefined && { to: endOf(filter.to) }),
+/** Every value of a filter, in the one order of their keys: what is asked for, then what is left out. */
+export function termsOf(filter: Filter): readonly FilterTerm[] {
+  const terms = (parts: FilterParts, excluded: boolean) =>
+    FILTER_KEYS.flatMap(({ key }) => (parts[key] ?? []).map((value): FilterTerm => ({ key, value, excluded })))
+  const [asked, left] = [terms(filter, false), terms(filter.not ?? {}, true)]
+  return FILTER_KEYS.flatMap(({ key }) => [...asked, ...left].filter((term) => term.key === key))
+}
+
+/** The filter of some values, each once and in its one place. */
+export function filterOf(terms: readonly FilterTerm[]): Filter {
+  const parts = (excluded: boolean): FilterParts => {
+    const found: { [K in FilterKey]?: readonly string[] } = {}
+    for (const { key } of FILTER_KEYS) {
+      const values = terms.filter((term) => term.key === key && term.excluded === excluded).map(({ value }) => value)
+      if (values.length > 0) found[key] = [...new Set(values)].sort()
+    }
+    return found as FilterParts
   }
+  const not = parts(true)
+  return { ...parts(false), ...(Object.keys(not).length > 0 && { not }) }
+}
+
+/** A filter with one value more. What was said of the same value before is over. */
+export function withTerm(filter: Filter, term: FilterTerm): Filter {
+  return filterOf([...termsOf(filter).filter((other) => !isSameValue(other, term)), term])
+}
+
+/** A filter with one value in place of all that were asked for under its key: what a click on a value means. */
+export function narrowedTo(filter: Filter, term: FilterTerm): Filter {
+  // Each text narrows by itself.
+  const isReplaced = (other: FilterTerm) => other.key === term.key && !other.excluded && term.key !== 'text'
+  return withTerm(filterOf(termsOf(filter).filter((other) => !isReplaced(other))), term)
+}
+
+/** A filter without one value. */
+export function withoutTerm(filter: Filter, term: FilterTerm): Filter {
+  return filterOf(termsOf(filter).filter((other) => !isSameValue(other, term) || other.excluded !== term.excluded))
+}
+
+/** A filter without anything of one key, asked for or left out. */
+export function withoutKey(filter: Filter, key: FilterKey): Filter {
+  return filterOf(termsOf(filter).filter((other) => other.key !== key))
+}
+
+function isSameValue(one: FilterTerm, other: FilterTerm): boolean {
+  return one.key === other.key && one.value === other.value
+}
+
+/** The ranges of time that are asked for, as moments; none where all times are. */
+export function timesOf({ at = [] }: FilterParts, now: Date): readonly TimeBounds[] {
+  return at.map((range) => timeBounds(range, now))
+}
+
+/** The same filter with moments in place of what is relative to now, so that it still says later what was asked for. */
+export function pinTimes(filter: Filter, now: Date): Filter {
+  return filterOf(
+    termsOf(filter).map((term) => (term.key === 'at' ? { ...term, value: pinTimeRange(term.value, now) } : term)),
+  )
 }
 
 /** What one value of `actor` asks for. */
@@ -149,9 +153,9 @@ export function isExactActor(
 }
 
 /** Whether a filter has a part that no index answers: entries must be looked at, from the newest back. */
-export function needsSearch(filter: Filter): boolean {
-  const actors = filter.actor?.map(readActor) ?? []
-  return filter.text !== undefined || filter.object !== undefined || !actors.every(isExactActor)
+export function needsSearch({ not, actor, object, field, tenant, text }: Filter): boolean {
+  const isExact = actor?.every((value) => isExactActor(readActor(value))) ?? true
+  return !isExact || [not, object, field, tenant, text].some((part) => part !== undefined)
 }
 
 /** Reads one value of `actor`. */
@@ -180,7 +184,8 @@ function asItIs(value: string) {
 }
 
 function trimmed(given: string) {
-  return { value: given.trim() }
+  const value = given.trim()
+  return value === '' ? { wrong: 'is empty' } : { value }
 }
 
 function readAction(given: string) {
@@ -219,69 +224,4 @@ function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined
   const address = ipaddr.IPv6.parse(text)
   return address.isIPv4MappedAddress() ? address.toIPv4Address() : address
-}
-
-const DATE = /^\d{4}-\d{2}-\d{2}$/
-const DATE_TIME =
-  /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(?::(\d{2})(?:[.,](\d{1,6}))?)?(?: ?([Zz]|[+\- ]\d{2}:?\d{2}))?$/
-
-/** A date stays as it is; a date and time is brought to UTC, to the microsecond. */
-function readTime(given: string) {
-  const value = given.trim()
-  const wrong = 'is not a date or time, such as 2026-11-23, 2026-11-23T14:30 or 2026-11-23T14:30:00+02:00'
-  if (isDate(value)) return isRealDate(value) ? { value } : { wrong: 'is not a date of the calendar' }
-  const parts = DATE_TIME.exec(value)
-  if (!parts) return { wrong }
-  const [, date = '', minutes = '', seconds = '00', fraction = '', zone = 'Z'] = parts
-  if (!isRealDate(date)) return { wrong: 'is not a date of the calendar' }
-  // A plus sign that was not escaped arrives in a URL as a space.
-  const offset = zone.replace(' ', '+').toUpperCase()
-  const moment = new Date(
-    `${date}T${minutes}:${seconds}${offset.length === 5 ? `${offset.slice(0, 3)}:${offset.slice(3)}` : offset}`,
-  )
-  if (Number.isNaN(moment.getTime())) return { wrong }
-  const whole = moment.toISOString()
-  if (!/^\d{4}-/.test(whole) || whole.startsWith('0000')) return { wrong: 'is not a date of the calendar' }
-  const digits = fraction.replace(/0+$/, '')
-  return { value: `${whole.slice(0, 19)}${digits === '' ? '' : `.${digits}`}Z` }
-}
-
-function isDate(value: string): boolean {
-  return DATE.test(value)
-}
-
-function isRealDate(date: string): boolean {
-  const moment = new Date(`${date}T00:00:00Z`)
-  return !date.startsWith('0000') && !Number.isNaN(moment.getTime()) && moment.toISOString().startsWith(date)
-}
-
-function startOf(time: string): string {
-  return isDate(time) ? `${time}T00:00:00Z` : time
-}
-
-function endOf(time: string): string {
-  if (!isDate(time)) return time
-  // The day after it has a year of five digits.
-  if (time === '9999-12-31') return 'infinity'
-  const next = new Date(Date.parse(`${time}T00:00:00Z`) + 86_400_000)
-  return startOf(next.toISOString().slice(0, 10))
-}
-
-function refuseEmptyRange(filter: Filter): void {
-  const { from, to } = timeRange(filter)
-  if (from === undefined || to === undefined) return
-  // Without the Z, texts with and without a fraction of a second sort as the moments do.
-  if (from.replace('Z', '') >= to.replace('Z', '')) throw invalidFilter('to', 'must be later than "from"')
-}
-
-function invalidFilter(parameter: string, reason: string): DaybookError {
-  return new DaybookError('invalid_filter', `The filter can't be used: "${parameter}" ${reason}.`, {
-    details: { parameter, reason },
-  })
-}
-
-/** A parameter's name comes from outside: for a message it is cut, and what is not printable replaced. */
-function printable(name: string): string {
-  const clean = name.replace(/[^\x20-\x7e]/g, '?')
-  return clean.length <= 40 ? clean : `${clean.slice(0, 39)}…`
 }

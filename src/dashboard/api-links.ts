@@ -1,5 +1,7 @@
 import type { Cursor } from '../core/cursor.ts'
-import { type Filter, writeFilter } from '../core/filter.ts'
+import type { Filter } from '../core/filter.ts'
+import { printQuery } from '../core/query.ts'
+import { paramsOf, query } from './links.ts'
 
 /** Makes the addresses of the JSON API. */
 export interface ApiLinks {
@@ -17,13 +19,10 @@ export interface ApiLinks {
 }
 
 export function createApiLinks(prefix: string): ApiLinks {
-  const path = (name: string, params: URLSearchParams) => {
-    const query = params.toString()
-    return `${prefix}/${name}.json${query === '' ? '' : `?${query}`}`
-  }
+  const path = (name: string, params: URLSearchParams) => `${prefix}/${name}.json${query(params)}`
   return {
     prefix,
-    list: (filter, cursor = {}) => path('entries', at(writeFilter(filter), cursor)),
+    list: (filter, cursor = {}) => path('entries', at(paramsOf(printQuery(filter)), cursor)),
     entry: (id) => `${prefix}/entries/${id}.json`,
     // A key can be anything, so it is no part of the path.
     object: (model, id, cursor = {}) => path('objects', at(new URLSearchParams({ model, id }), cursor)),

@@ -109,7 +109,7 @@ export const ExportDescription = z
     format: z.literal('csv'),
     columns: z.array(z.string()),
     time_zone: z.literal('UTC'),
-    filter: z.string().describe('The filter in its one form, as the export is recorded with it.'),
+    filter: z.string().describe('The query in its one form.'),
     count: Count,
     allowed: z.boolean().describe('False where nothing can be recorded, and so nothing exported.'),
   })
@@ -123,6 +123,8 @@ export const Problem = z
     code: z.string().describe('Stable, such as invalid_filter, not_found, unauthenticated, forbidden: test for this.'),
     detail: z.string(),
     parameter: z.string().optional().describe('The parameter that is wrong, where it is one.'),
+    start: z.int().min(0).optional().describe('Where the query is wrong, where it is: its first UTF-16 unit that is.'),
+    end: z.int().min(0).optional().describe('The unit after the last one that is wrong.'),
   })
   .register(COMPONENTS, { id: 'Problem', description: 'Why there is no answer (RFC 9457).' })
 

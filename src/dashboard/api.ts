@@ -3,11 +3,13 @@ import { parseCursor } from '../core/cursor.ts'
 import type { Entry } from '../core/entry.ts'
 import { entryColumns } from '../core/entry-json.ts'
 import { DaybookError } from '../core/errors.ts'
-import { FILTER_PARAMETERS, type Filter, parseFilter, writeFilter } from '../core/filter.ts'
+import type { Filter } from '../core/filter.ts'
+import { printQuery } from '../core/query.ts'
 import { describeEntry, sentenceText } from '../core/sentence.ts'
 import { CSV_COLUMNS } from '../export/csv.ts'
 import { Document, EntryPage, ExportDescription, type JsonSchema, OneEntry, Timeline } from './api-schemas.ts'
 import { findEntry } from './entry-page.tsx'
+import { parseFilter } from './list-state.ts'
 import { createOpenApi } from './openapi.ts'
 import { isDeleted, labelOf, parseObject } from './timeline-page.tsx'
 import type { Visit } from './visit.ts'
@@ -39,11 +41,11 @@ const MAX_PAGE_SIZE = 200
 
 const ID: JsonSchema = { type: 'string', pattern: '^[1-9][0-9]*$' }
 
-const FILTER: readonly ApiParameter[] = FILTER_PARAMETERS.map(({ name, description, single }) => ({
-  name,
-  description,
-  schema: single ? { type: 'string' } : { type: 'array', items: { type: 'string' } },
-}))
+const QUERY: ApiParameter = {
+  name: 'q',
+  description: 'which entries, as the box of the list takes it: actor:ada -action:login at:-24h..',
+  schema: { type: 'string' },
+}
 
 const PAGING: readonly ApiParameter[] = [
   { name: 'before', description: 'only entries older than this one', schema: ID },
@@ -67,7 +69,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     path: '/entries.json',
     operation: 'listEntries',
     summary: 'The entries of a filter, newest first',
-    parameters: [...FILTER, ...PAGING, COUNT],
+    parameters: [QUERY, ...PAGING, COUNT],
     answer: EntryPage,
     read: readList,
   },
@@ -95,7 +97,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
     path: '/export.json',
     operation: 'describeExport',
     summary: 'What an export of a filter would hold',
-    parameters: [...FILTER, { ...COUNT, schema: { type: 'string', enum: ['exactly'] } }],
+    parameters: [QUERY, { ...COUNT, schema: { type: 'string', enum: ['exactly'] } }],
     answer: ExportDescription,
     read: describeExport,
   },
@@ -178,7 +180,7 @@ async function describeExport(visit: Visit) {
     format: 'csv',
     columns: CSV_COLUMNS,
     time_zone: 'UTC',
-    filter: writeFilter(filter).toString(),
+    filter: printQuery(filter),
     count: await countFor(visit, filter, readCount(url.searchParams, ['exactly']) ?? 'bounded'),
     allowed: recordAs !== null,
   }

@@ -13,6 +13,8 @@ export interface Asset {
 
 const FILES = [
   { file: 'daybook.css', type: 'text/css; charset=utf-8', isOpen: true },
+  { file: 'timeline.css', type: 'text/css; charset=utf-8', isOpen: true },
+  { file: 'query.js', type: 'text/javascript; charset=utf-8', isOpen: false },
   { file: 'daybook.js', type: 'text/javascript; charset=utf-8', isOpen: false },
 ] as const
 

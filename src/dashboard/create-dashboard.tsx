@@ -1,6 +1,5 @@
 import { Hono } from 'hono'
 import type { Authorization, Authorize, Viewer } from '../core/authorize.ts'
-import { createDisplay } from '../core/display.ts'
 import { DaybookError } from '../core/errors.ts'
 import { writeExactJson } from '../core/exact-json.ts'
 import type { Tables } from '../core/table.ts'
@@ -8,6 +7,8 @@ import type { Store } from '../store/index.ts'
 import { API_ROUTES, checkParameters, isApiPath } from './api.ts'
 import { createApiLinks } from './api-links.ts'
 import { type Asset, readAssets } from './assets.ts'
+import { displayWith } from './display-of.ts'
+import { isEmbedPath } from './embedded-timeline.tsx'
 import {
   ErrorPage,
   type ErrorPageProps,
@@ -18,6 +19,7 @@ import {
   UNAUTHENTICATED,
 } from './error-page.tsx'
 import { createLinks } from './links.ts'
+import { writeMarkup } from './markup.ts'
 import { problemOf } from './problem.ts'
 import { type Page, ROUTES } from './routes.ts'
 import type { RecordAs, Visit } from './visit.ts'
@@ -34,6 +36,11 @@ export interface DashboardOptions {
   readonly tables?: Tables
   /** Where the application begins, such as `/`: its name leads back there. A path, or an address of http or https. */
   readonly home?: string
+  /**
+   * Told of work that goes on after an answer has been given, and never fails: an export goes on record when its last entry has left, or its
+   * client has. A process that ends waits for it. Default: nobody is told.
+   */
+  readonly waitUntil?: (work: Promise<unknown>) => void
   /** Told of errors that a page could only answer with "something went wrong". Default: a process warning. */
   readonly onError?: (error: unknown) => void
 }
@@ -55,7 +62,7 @@ interface Bindings {
 /** Nothing from elsewhere, nothing inline, no frame around it. */
 const HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy':
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
@@ -64,13 +71,13 @@ const HEADERS: Readonly<Record<string, string>> = {
 
 /**
  * The dashboard: pages for staff who look something up in the log, rendered on the server and whole without JavaScript.
- * `authorize` is asked before anything else for every path and method; only the stylesheet, which holds no data, is open to all.
+ * `authorize` is asked before anything else for every path and method; only the stylesheets, which hold no data, are open to all.
  *
  * @throws DaybookError `invalid_option` where `authorize`, `store` or `recordAs` is missing.
  */
 export function createDashboard(options: DashboardOptions): Dashboard {
   checkOptions(options)
-  const { store, authorize, recordAs, tables, title, home, onError = warn } = options
+  const { store, authorize, recordAs, tables, title, home, onError = warn, waitUntil = () => {} } = options
   const assets = readAssets()
   const app = createApp()
   const displayOf = displayWith(store, tables)
@@ -79,7 +86,7 @@ export function createDashboard(options: DashboardOptions): Dashboard {
     const url = new URL(request.url)
     const prefix = basePath.replace(/\/+$/, '')
     const links = createLinks(prefix, assets, home)
-    const isForPrograms = isApiPath(pathBelow(prefix, url.pathname))
+    const path = pathBelow(prefix, url.pathname)
     const asset = assets.find(({ name }) => url.pathname === `${prefix}/assets/${name}`)
 
     async function answer(): Promise<Response> {
@@ -92,7 +99,19 @@ export function createDashboard(options: DashboardOptions): Dashboard {
         if (!isReading(request)) return await refuse(NO_METHOD, { viewer })
         if (asset) return assetResponse(asset)
         const api = createApiLinks(prefix)
-        const visit: Visit = { request, url, viewer, store, links, api, title, now: new Date(), displayOf, recordAs }
+        const visit: Visit = {
+          request,
+          url,
+          viewer,
+          store,
+          links,
+          api,
+          title,
+          now: new Date(),
+          displayOf,
+          recordAs,
+          waitUntil,
+        }
         return await app.fetch(request, { prefix, visit } satisfies Bindings)
       } catch (error) {
         const refusal = refusalOf(error)
@@ -104,7 +123,7 @@ export function createDashboard(options: DashboardOptions): Dashboard {
     async function denied(authorization: Exclude<Authorization, { allow: true }> | undefined): Promise<Response> {
       if (authorization?.reason !== 'unauthenticated') return refuse(FORBIDDEN, { viewer: authorization?.viewer })
       const { signInUrl, message } = authorization
-      if (signInUrl !== undefined && asksForPage(request)) {
+      if (signInUrl !== undefined && asksForPage(request) && !isEmbedPath(path)) {
         return new Response(null, { status: 303, headers: { location: signInUrl } })
       }
       return refuse({ ...UNAUTHENTICATED, ...(message !== undefined && { message }) }, { signInUrl })
@@ -112,9 +131,11 @@ export function createDashboard(options: DashboardOptions): Dashboard {
 
     async function refuse(refusal: Refusal, about: Pick<ErrorPageProps, 'viewer' | 'signInUrl'>): Promise<Response> {
       const { status } = refusal
-      const response = isForPrograms
+      const response = isApiPath(path)
         ? jsonResponse(problemOf(refusal), { status, type: 'application/problem+json' })
-        : await pageResponse(<ErrorPage refusal={refusal} links={links} title={title} url={url} {...about} />, status)
+        : isEmbedPath(path)
+          ? textResponse(refusal.message, status)
+          : await pageResponse(<ErrorPage refusal={refusal} links={links} title={title} url={url} {...about} />, status)
       if (status === 405) response.headers.set('allow', 'GET, HEAD')
       return response
     }
@@ -124,14 +145,6 @@ export function createDashboard(options: DashboardOptions): Dashboard {
       if (!response.headers.has(name)) response.headers.set(name, value)
     }
     return request.method === 'HEAD' ? new Response(null, response) : response
-  }
-}
-
-/** The display of some entries: what they refer to is looked up for them all at once. */
-function displayWith(store: Store, tables: Tables | undefined): Visit['displayOf'] {
-  return async (entries) => {
-    const display = createDisplay(tables, await store.foreignKeys())
-    return display.withLabels(await store.labels(entries.flatMap(display.references)))
   }
 }
 
@@ -166,12 +179,12 @@ function pathBelow(prefix: string, path: string): string {
   return path.startsWith(`${prefix}/`) ? path.slice(prefix.length) : '//'
 }
 
-/** Characters that turn the direction of the text after them: a value could pass for another one. */
-const TURNING = /[\u202a-\u202e\u2066-\u2069]/g
-
 async function pageResponse(page: Page, status: number): Promise<Response> {
-  const shown = String(await page).replace(TURNING, (character) => `\\u${character.charCodeAt(0).toString(16)}`)
-  return new Response(shown, { status, headers: { 'content-type': 'text/html; charset=utf-8' } })
+  return new Response(await writeMarkup(page), { status, headers: { 'content-type': 'text/html; charset=utf-8' } })
+}
+
+function textResponse(text: string, status: number): Response {
+  return new Response(`${text}\n`, { status, headers: { 'content-type': 'text/plain; charset=utf-8' } })
 }
 
 function jsonResponse(value: unknown, { status = 200, type = 'application/json' } = {}): Response {

@@ -2,8 +2,9 @@ import { byStatement, FOLDED_FROM, type StatementRun } from '../core/by-statemen
 import type { Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import { actorName, describeEntry, describeStatement } from '../core/sentence.ts'
+import { asked, type CellOf, termsOfPart } from './cells.ts'
 import { initials, originLine } from './origin.ts'
-import { Sentence } from './sentence.tsx'
+import { CellLink, Sentence } from './sentence.tsx'
 import { clockTime, dateOf, dayName, nearDay } from './time.ts'
 
 /** A statement that goes on beyond a page: how many entries it has, as text, and where they all are. */
@@ -18,12 +19,13 @@ export interface EntryListProps {
   readonly now: Date
   readonly selected?: string | undefined
   readonly linkTo: (entry: Entry) => string
+  readonly cellOf: CellOf
   /** Of statements that the page may hold in part, by their ids; absent where statements are not folded. */
   readonly statements?: ReadonlyMap<string, WholeStatement> | undefined
 }
 
 /** Entries under a heading for each day (UTC), one sentence each. */
-export function EntryList({ entries, display, now, selected, linkTo, statements }: EntryListProps) {
+export function EntryList({ entries, display, now, selected, linkTo, cellOf, statements }: EntryListProps) {
   return (
     <>
       {byDay(entries).map(({ date, of }) => (
@@ -34,7 +36,14 @@ export function EntryList({ entries, display, now, selected, linkTo, statements 
           </h2>
           <ol>
             {byStatement(of).map((entries) => (
-              <Lines entries={entries} display={display} selected={selected} linkTo={linkTo} statements={statements} />
+              <Lines
+                entries={entries}
+                display={display}
+                selected={selected}
+                linkTo={linkTo}
+                cellOf={cellOf}
+                statements={statements}
+              />
             ))}
           </ol>
         </section>
@@ -43,17 +52,17 @@ export function EntryList({ entries, display, now, selected, linkTo, statements 
   )
 }
 
-interface LinesProps extends Pick<EntryListProps, 'display' | 'selected' | 'linkTo' | 'statements'> {
+interface LinesProps extends Pick<EntryListProps, 'display' | 'selected' | 'linkTo' | 'cellOf' | 'statements'> {
   readonly entries: StatementRun
 }
 
 /** What one statement did to several objects is one line that unfolds. */
-function Lines({ entries, display, selected, linkTo, statements }: LinesProps) {
+function Lines({ entries, display, selected, linkTo, cellOf, statements }: LinesProps) {
   const whole = statements?.get(entries[0].statementId)
   const folds = statements !== undefined && entries.length >= FOLDED_FROM
   const sentence = folds ? describeStatement(entries, whole?.count, display) : undefined
   const rows = entries.map((entry) => (
-    <Row entry={entry} display={display} href={linkTo(entry)} selected={entry.id === selected} />
+    <Row entry={entry} display={display} href={linkTo(entry)} cellOf={cellOf} selected={entry.id === selected} />
   ))
   if (!sentence) return <>{rows}</>
   const [first] = entries
@@ -80,26 +89,56 @@ function Lines({ entries, display, selected, linkTo, statements }: LinesProps) {
   )
 }
 
-interface RowProps extends Pick<EntryListProps, 'display'> {
+interface RowProps extends Pick<EntryListProps, 'display' | 'cellOf'> {
   readonly entry: Entry
   readonly href: string
   readonly selected: boolean
 }
 
-function Row({ entry, display, href, selected }: RowProps) {
+/** The number opens the entry, and all of the row with it but the values that lead to their like. */
+function Row({ entry, display, href, cellOf, selected }: RowProps) {
+  const cell = (terms: Parameters<CellOf>[0]) => (terms.length === 0 ? undefined : cellOf(terms))
+  const [say, number] = [`s${entry.id}`, `n${entry.id}`]
   return (
     <li id={`e${entry.id}`}>
-      <a class="row" href={href} aria-current={selected ? 'true' : undefined}>
+      <div class="row">
         <time datetime={entry.recordedAt.toISOString()}>{clockTime(entry.recordedAt)}</time>
         <Face entry={entry} />
-        <span class="say">
-          <Sentence parts={describeEntry(entry, display)} />
-          <Outcome entry={entry} />
-          <small>{originLine(entry)}</small>
-        </span>
-        <span class="tag">{entryNumber(entry.id)}</span>
-      </a>
+        <div class="say">
+          <span id={say}>
+            <Sentence parts={describeEntry(entry, display)} cellOf={(part) => cell(termsOfPart(entry, part))} />
+            <Outcome entry={entry} />
+          </span>
+          <small>
+            <Origin entry={entry} cellOf={cellOf} />
+          </small>
+        </div>
+        <a
+          class="tag open"
+          id={number}
+          href={href}
+          aria-labelledby={`${say} ${number}`}
+          aria-current={selected ? 'true' : undefined}
+        >
+          {entryNumber(entry.id)}
+        </a>
+      </div>
     </li>
+  )
+}
+
+/** Where an entry came from, in a line, with the address leading to its like. */
+function Origin({ entry, cellOf }: Pick<RowProps, 'entry' | 'cellOf'>) {
+  const line = originLine(entry)
+  const { ipAddress } = entry
+  const start = ipAddress === null ? -1 : line.indexOf(ipAddress)
+  if (ipAddress === null || start < 0) return <>{line}</>
+  return (
+    <>
+      {line.slice(0, start)}
+      <CellLink cell={cellOf(asked('ip', ipAddress))}>{ipAddress}</CellLink>
+      {line.slice(start + ipAddress.length)}
+    </>
   )
 }
 

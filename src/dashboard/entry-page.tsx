@@ -1,9 +1,9 @@
-import { isEntryId } from '../core/cursor.ts'
 import type { Entry } from '../core/entry.ts'
 import { DaybookError } from '../core/errors.ts'
 import { describeEntry, sentenceText } from '../core/sentence.ts'
 import { EntryDetail } from './entry-detail.tsx'
 import { Layout } from './layout.tsx'
+import { parseEntryId } from './list-state.ts'
 import { ForPrograms } from './programs.tsx'
 import type { Visit } from './visit.ts'
 
@@ -41,13 +41,4 @@ export async function findEntry({ store }: Visit, given: string): Promise<Entry>
   const entry = await store.entry(id)
   if (entry) return entry
   throw new DaybookError('not_found', 'There is no entry with this number.', { details: { entry: id } })
-}
-
-/** @throws DaybookError `invalid_filter` for what is no id of an entry. */
-export function parseEntryId(text: string): string {
-  if (isEntryId(text)) return text
-  const reason = 'must be the number of an entry, such as 48213'
-  throw new DaybookError('invalid_filter', `The entry can't be shown: its number ${reason}.`, {
-    details: { parameter: 'entry', reason },
-  })
 }

@@ -1,7 +1,9 @@
 import type { Viewer } from '../core/authorize.ts'
 import { type DaybookErrorCode, isDaybookError } from '../core/errors.ts'
+import { type Place, withoutWordAt } from '../core/query.ts'
 import { Layout } from './layout.tsx'
 import type { Links } from './links.ts'
+import { Fault, QueryBox } from './query-box.tsx'
 
 /** What a page says where it can't show what was asked for. */
 export interface Refusal {
@@ -12,6 +14,8 @@ export interface Refusal {
   readonly message: string
   /** The part of the address that is wrong, where it is one. */
   readonly parameter?: string
+  /** Where the query is wrong, where that is it. */
+  readonly fault?: Place
 }
 
 const ANSWERS: Readonly<Partial<Record<DaybookErrorCode, Pick<Refusal, 'status' | 'heading'>>>> = {
@@ -39,14 +43,17 @@ export function refusalOf(error: unknown): Refusal {
   if (isDaybookError(error)) {
     if (error.code === 'database_unreachable') return AWAY
     const answer = ANSWERS[error.code]
-    const { parameter } = error.details
-    if (answer)
+    const { parameter, start, end } = error.details
+    if (answer) {
+      const isFault = typeof start === 'number' && typeof end === 'number'
       return {
         ...answer,
         code: error.code,
         message: error.message,
         ...(typeof parameter === 'string' && { parameter }),
+        ...(isFault && { heading: 'This query can’t be read', fault: { start, end } }),
       }
+    }
   }
   const code = (error as { code?: unknown } | null)?.code
   if (typeof code === 'string' && AWAY_CODES.test(code)) return AWAY
@@ -90,16 +97,29 @@ export interface ErrorPageProps {
 }
 
 export function ErrorPage({ refusal, links, title, viewer, url, signInUrl }: ErrorPageProps) {
-  const { status, heading, message, parameter } = refusal
+  const { status, heading, message, parameter, fault } = refusal
+  const text = url?.searchParams.get('q') ?? ''
   const isShutOut = refusal === FORBIDDEN
-  const given = parameter === undefined ? [] : (url?.searchParams.getAll(parameter) ?? [])
+  const given = parameter === undefined || fault ? [] : (url?.searchParams.getAll(parameter) ?? [])
   return (
-    <Layout links={links} heading={heading} title={title} viewer={isShutOut ? undefined : viewer}>
+    <Layout
+      links={links}
+      heading={heading}
+      title={title}
+      viewer={isShutOut ? undefined : viewer}
+      script={fault !== undefined}
+    >
+      {fault && (
+        <section class="find" aria-label="Search">
+          <QueryBox text={text} links={links} fault={fault} />
+        </section>
+      )}
       <main class="single" id="main">
         <div class="blank error">
           <p class="status">{status}</p>
           <h1>{heading}</h1>
-          <p>{message}</p>
+          <p id="fault">{message}</p>
+          {fault && <Fault text={text} fault={fault} />}
           {given.length > 0 && (
             <dl class="given">
               {given.slice(0, 5).map((value) => (
@@ -112,6 +132,11 @@ export function ErrorPage({ refusal, links, title, viewer, url, signInUrl }: Err
           )}
           {isShutOut && viewer && <p class="meta">Signed in as {viewer.label ?? viewer.id}.</p>}
           <p class="ways">
+            {fault && (
+              <a class="btn main" href={links.query(withoutWordAt(text, fault.start))}>
+                Leave this part out
+              </a>
+            )}
             {parameter !== undefined && url && given.length > 0 && (
               <a class="btn main" href={withoutParameter(url, parameter)}>
                 Leave it out

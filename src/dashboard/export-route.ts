@@ -1,8 +1,10 @@
 import { type Context, currentContext, runInContext } from '../core/context.ts'
 import type { Entry } from '../core/entry.ts'
 import { DaybookError } from '../core/errors.ts'
-import { type Filter, parseFilter, writeFilter } from '../core/filter.ts'
+import { type Filter, pinTimes } from '../core/filter.ts'
+import { printQuery } from '../core/query.ts'
 import { exportCsv } from '../export/csv.ts'
+import { parseFilter } from './list-state.ts'
 import { dateOf } from './time.ts'
 import type { RecordAs, Visit } from './visit.ts'
 
@@ -10,7 +12,7 @@ import type { RecordAs, Visit } from './visit.ts'
 export async function exportRoute(visit: Visit): Promise<Response> {
   const { recordAs } = visit
   if (!recordAs) throw exportUnrecorded()
-  const filter = parseFilter(visit.url.searchParams)
+  const filter = pinTimes(parseFilter(visit.url.searchParams), visit.now)
   const headers = {
     'content-type': 'text/csv; charset=utf-8',
     'content-disposition': `attachment; filename="daybook-${dateOf(visit.now)}.csv"`,
@@ -39,6 +41,12 @@ async function* onRecord(
 ): AsyncGenerator<Entry, void, void> {
   let count = 0
   let outcome: 'success' | 'failure' = 'failure'
+  let finish = () => {}
+  visit.waitUntil(
+    new Promise<void>((resolve) => {
+      finish = resolve
+    }),
+  )
   try {
     for await (const entry of visit.store.stream(filter)) {
       yield entry
@@ -46,7 +54,7 @@ async function* onRecord(
     }
     outcome = 'success'
   } finally {
-    const extra = { filter: writeFilter(filter).toString(), format: 'csv', count }
-    await runInContext(context, () => recordAs(visit.viewer, { action: 'export', outcome, extra }))
+    const extra = { filter: printQuery(filter), format: 'csv', count }
+    await runInContext(context, () => recordAs(visit.viewer, { action: 'export', outcome, extra })).finally(finish)
   }
 }

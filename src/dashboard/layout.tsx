@@ -2,7 +2,7 @@ import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import type { Viewer } from '../core/authorize.ts'
 import type { Filter } from '../core/filter.ts'
-import { writeFilter } from '../core/filter.ts'
+import { printQuery } from '../core/query.ts'
 import type { Links } from './links.ts'
 
 export interface LayoutProps {
@@ -28,7 +28,7 @@ const VIEWS: readonly (readonly [name: string, filter: Filter])[] = [
 export function Layout({ links, heading, title, viewer, filter, script = false, children }: LayoutProps) {
   const name = title || (links.home === undefined ? undefined : 'Back to the application')
   const reader = viewer && (viewer.label ?? viewer.id)
-  const here = filter && writeFilter(filter).toString()
+  const here = filter && printQuery(filter)
   return html`<!DOCTYPE html>${(
     <html lang="en">
       <head>
@@ -38,6 +38,7 @@ export function Layout({ links, heading, title, viewer, filter, script = false, 
         <title>{`${heading} · ${title ?? 'Daybook'}`}</title>
         <link rel="stylesheet" href={links.asset('daybook.css')} />
         {script && <script type="module" src={links.asset('daybook.js')} />}
+        {script && <script type="module" src={links.asset('query.js')} />}
       </head>
       <body>
         <a class="skip" href="#main">
@@ -50,10 +51,7 @@ export function Layout({ links, heading, title, viewer, filter, script = false, 
           {viewer && (
             <nav aria-label="Views">
               {VIEWS.map(([name, view]) => (
-                <a
-                  href={links.list({ filter: view })}
-                  aria-current={here === writeFilter(view).toString() ? 'page' : undefined}
-                >
+                <a href={links.list({ filter: view })} aria-current={here === printQuery(view) ? 'page' : undefined}>
                   {name}
                 </a>
               ))}

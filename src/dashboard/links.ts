@@ -1,22 +1,19 @@
 import type { Cursor } from '../core/cursor.ts'
 import type { Entry } from '../core/entry.ts'
-import { type Filter, type FilterKey, writeFilter } from '../core/filter.ts'
+import type { Filter } from '../core/filter.ts'
+import { printQuery } from '../core/query.ts'
 import type { Asset, AssetFile } from './assets.ts'
-
-/** The state of the list, which is all in its URL. */
-export interface ListState extends Cursor {
-  readonly filter: Filter
-  /** The entry that is open beside the list. */
-  readonly entry?: string
-  /** Whether the entries are to be counted to the end. */
-  readonly countExactly?: boolean
-}
+import type { ListState } from './list-state.ts'
 
 /** Makes the URLs of the dashboard below the prefix where it is mounted. */
 export interface Links {
   /** Back to the application, where it said where that is. */
   readonly home: string | undefined
+  /** Where completions of a query come from. */
+  readonly suggest: string
   list(state: ListState): string
+  /** The list of a text that need not be a query. */
+  query(text: string): string
   entry(id: string): string
   object(model: string, id: string, cursor?: Cursor): string
   exportCsv(filter: Filter): string
@@ -26,14 +23,16 @@ export interface Links {
 export function createLinks(basePath: string, assets: readonly Asset[], home?: string): Links {
   return {
     home,
+    suggest: `${basePath}/suggest`,
     list: ({ filter, entry, countExactly, ...cursor }) => {
-      const params = writeFilter(filter)
+      const params = paramsOf(printQuery(filter))
       addCursor(params, cursor)
       if (countExactly) params.set('count', 'exactly')
       if (entry !== undefined) params.set('entry', entry)
       // The row of the open entry scrolls into view.
       return `${basePath}/${query(params)}${entry === undefined ? '' : `#e${entry}`}`
     },
+    query: (text) => `${basePath}/${query(paramsOf(text))}`,
     entry: (id) => `${basePath}/entries/${id}`,
     object: (model, id, cursor = {}) => {
       const params = new URLSearchParams()
@@ -47,9 +46,14 @@ export function createLinks(basePath: string, assets: readonly Asset[], home?: s
       const path = plain ? `/objects/${encodeURIComponent(model)}/${encodeURIComponent(id)}` : '/objects'
       return `${basePath}${path}${query(params)}`
     },
-    exportCsv: (filter) => `${basePath}/export.csv${query(writeFilter(filter))}`,
+    exportCsv: (filter) => `${basePath}/export.csv${query(paramsOf(printQuery(filter)))}`,
     asset: (file) => `${basePath}/assets/${assets.find((asset) => asset.file === file)?.name}`,
   }
+}
+
+/** A query as parameters of an address. */
+export function paramsOf(text: string): URLSearchParams {
+  return new URLSearchParams(text === '' ? [] : [['q', text]])
 }
 
 function addCursor(params: URLSearchParams, { before, after }: Cursor): void {
@@ -57,17 +61,10 @@ function addCursor(params: URLSearchParams, { before, after }: Cursor): void {
   if (after !== undefined) params.set('after', after)
 }
 
-function query(params: URLSearchParams): string {
-  const text = params.toString()
+/** Parameters as the end of an address; what may stand there as it is stays readable in the address that people share. */
+export function query(params: URLSearchParams): string {
+  const text = params.toString().replace(/%(3A|2F|40|2C)/g, (escaped) => decodeURIComponent(escaped))
   return text === '' ? '' : `?${text}`
-}
-
-/** A filter without one value of one part. */
-export function withoutValue(filter: Filter, key: FilterKey, value: string): Filter {
-  const { [key]: values, ...others } = filter
-  if (values === undefined || typeof values === 'string') return others
-  const left = values.filter((other) => other !== value)
-  return left.length === 0 ? others : { ...others, [key]: left }
 }
 
 /** The model and key under which an entry's object has its timeline; undefined where it has none. */

@@ -1,17 +1,18 @@
 import { byStatement, FOLDED_FROM, type StatementRun } from '../core/by-statement.ts'
-import { parseCursor } from '../core/cursor.ts'
 import type { Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import { KNOWN_ACTIONS } from '../core/event.ts'
-import { type Filter, isEmptyFilter, needsSearch, parseFilter } from '../core/filter.ts'
+import { type Filter, type FilterTerm, isEmptyFilter, needsSearch, termsOf, withoutTerm } from '../core/filter.ts'
+import { printQuery, printTerm } from '../core/query.ts'
 import type { Count, Page, TrackedName, Unattributed } from '../store/index.ts'
+import { createCells } from './cells.ts'
+import { ChoiceLists, type Choices } from './choices.tsx'
 import { EntryDetail } from './entry-detail.tsx'
 import { EntryList, type WholeStatement } from './entry-list.tsx'
-import { parseEntryId } from './entry-page.tsx'
-import { Chips, type Choices, FilterForm, QuickRanges, SearchField } from './filter-form.tsx'
 import { Layout } from './layout.tsx'
-import type { ListState } from './links.ts'
+import { type ListState, parseListState, queryOfDays } from './list-state.ts'
 import { ForPrograms } from './programs.tsx'
+import { Chips, QueryBox, QuickRanges } from './query-box.tsx'
 import { clockTime, dayName } from './time.ts'
 import type { Visit } from './visit.ts'
 
@@ -21,16 +22,15 @@ const PAGE_SIZE = 50
 const ENOUGH_LINES = 20
 const MORE_READS = 4
 
-/** Parameters of the list that are no part of its filter. */
-const STATE = ['before', 'after', 'entry', 'count']
-
 /** The list: newest first, filtered, with an entry beside it where the URL names one. */
 export async function listPage(visit: Visit) {
   const { store, links, url } = visit
-  const state = parseState(url.searchParams)
-  // A form sends its empty fields too: the address that is kept and shared is the short one.
-  if ([...url.searchParams.values()].includes('')) {
-    return new Response(null, { status: 303, headers: { location: links.list(state) } })
+  const asked = queryOfDays(url.searchParams)
+  if (asked !== undefined) return redirect(links.query(asked))
+  const state = parseListState(url.searchParams)
+  // The address that is kept and shared has the query in its one form.
+  if (url.searchParams.has('q') && url.searchParams.get('q') !== printQuery(state.filter)) {
+    return redirect(links.list(state))
   }
 
   // Who asks for one statement wants to see its entries.
@@ -46,14 +46,13 @@ export async function listPage(visit: Visit) {
   const tracked = isFirstRun ? await store.tracked() : []
   const statements = folds ? await cutStatements(visit, state, page.entries, ends) : undefined
   const neighbours = open && (await store.neighbours(open.id, state.filter))
+  const culprits = isNothing(state, page) ? await culpritsOf(visit, state.filter) : []
   const display = await visit.displayOf([...page.entries.filter(tellsValues), ...(open ? [open] : [])])
   return (
     <Layout links={links} heading="Entries" title={visit.title} viewer={visit.viewer} filter={state.filter} script>
       {!isFirstRun && (
         <section class="find" aria-label="Search">
-          <div class="query">
-            <SearchField filter={state.filter} />
-          </div>
+          <QueryBox text={printQuery(state.filter)} links={links} />
           <QuickRanges filter={state.filter} links={links} now={visit.now} />
           <Chips filter={state.filter} links={links} />
         </section>
@@ -63,7 +62,7 @@ export async function listPage(visit: Visit) {
         {!isFirstRun && (
           <details class="side">
             <summary>Filters</summary>
-            <FilterForm filter={state.filter} choices={choices} links={links} />
+            <ChoiceLists filter={state.filter} choices={choices} links={links} />
           </details>
         )}
         <div class="list">
@@ -78,7 +77,7 @@ export async function listPage(visit: Visit) {
           {isFirstRun ? (
             <FirstRun tracked={tracked} />
           ) : page.entries.length === 0 && !page.searchedTo ? (
-            <NothingFound state={state} visit={visit} />
+            <NothingFound culprits={culprits} visit={visit} />
           ) : (
             <EntryList
               entries={page.entries}
@@ -86,6 +85,7 @@ export async function listPage(visit: Visit) {
               now={visit.now}
               selected={state.entry}
               statements={statements}
+              cellOf={createCells(state.filter, links)}
               linkTo={(entry) => links.list({ ...state, entry: entry.id })}
             />
           )}
@@ -105,15 +105,8 @@ function tellsValues({ action }: Entry): boolean {
   return action !== 'create' && action !== 'delete'
 }
 
-function parseState(params: URLSearchParams): ListState {
-  const filter = parseFilter(params, STATE)
-  const entry = params.get('entry')
-  return {
-    filter,
-    ...parseCursor(params),
-    ...(entry && { entry: parseEntryId(entry) }),
-    ...(params.get('count') === 'exactly' && { countExactly: true }),
-  }
+function redirect(location: string): Response {
+  return new Response(null, { status: 303, headers: { location } })
 }
 
 /** How many entries there are; undefined where that would be a second search beside the page's own. */
@@ -284,7 +277,8 @@ function Pager({ page, state, visit }: PartProps & { readonly page: Page }) {
           <span />
         )}
         <p class="keys" hidden>
-          <kbd>j</kbd> <kbd>k</kbd> move · <kbd>Enter</kbd> open · <kbd>Esc</kbd> close · <kbd>/</kbd> search
+          <kbd>j</kbd> <kbd>k</kbd> move · <kbd>Enter</kbd> open · <kbd>Esc</kbd> close · <kbd>/</kbd> query ·{' '}
+          <kbd>f</kbd> value: <kbd>Enter</kbd> filters, <kbd>Shift</kbd>+<kbd>Enter</kbd> excludes
           <button class="link" type="button">
             switch keys off
           </button>
@@ -320,7 +314,7 @@ function Beside({ entry, display, state, neighbours, visit }: BesideProps) {
     <aside class="beside" aria-label="Open entry">
       {close}
       {entry ? (
-        <EntryDetail entry={entry} display={display} links={links} level={2}>
+        <EntryDetail entry={entry} display={display} links={links} level={2} cellOf={createCells(state.filter, links)}>
           <nav class="foot" aria-label="Next to it">
             {neighbours?.newer && <a href={links.list({ ...state, entry: neighbours.newer })}>← Newer entry</a>}
             {neighbours?.older && (
@@ -367,16 +361,76 @@ function FirstRun({ tracked }: { readonly tracked: readonly TrackedName[] }) {
   )
 }
 
-function NothingFound({ state, visit }: PartProps) {
+/** A part of a query without which there are entries, or were it not for others. */
+interface Culprit {
+  readonly terms: readonly FilterTerm[]
+  readonly rest: Filter
+  readonly count: Count
+}
+
+/** So many parts are looked at, and so many entries without one are counted. */
+const MAX_CULPRITS = 8
+const MAX_WITHOUT = 1000
+
+function isNothing({ filter, before, after }: ListState, { entries, searchedTo }: Page): boolean {
+  return entries.length === 0 && !searchedTo && before === undefined && after === undefined && !isEmptyFilter(filter)
+}
+
+/** How many entries there are without each part of a query. What is asked for by one key goes together: each value of it only adds. */
+async function culpritsOf({ store }: Visit, filter: Filter): Promise<readonly Culprit[]> {
+  const terms = termsOf(filter)
+  const parts = terms.filter(
+    (term, index) =>
+      term.excluded || term.key === 'text' || terms.findIndex((other) => isAsked(other, term.key)) === index,
+  )
+  const culprits: Culprit[] = []
+  for (const term of parts.slice(0, MAX_CULPRITS)) {
+    const isWhole = !term.excluded && term.key !== 'text'
+    const together = isWhole ? terms.filter((other) => isAsked(other, term.key)) : [term]
+    const rest = together.reduce(withoutTerm, filter)
+    culprits.push({ terms: together, rest, count: await store.count(rest, { atMost: MAX_WITHOUT }) })
+  }
+  return culprits
+}
+
+function isAsked({ key, excluded }: FilterTerm, of: FilterTerm['key']): boolean {
+  return key === of && !excluded
+}
+
+function wordsOf(parts: number, telling: number): string {
+  if (parts === 1) return 'No entry of the log has this.'
+  return telling === 1 ? 'Without this part there are entries:' : 'There are entries without any one of these parts:'
+}
+
+function NothingFound({ culprits, visit }: Pick<PartProps, 'visit'> & { readonly culprits: readonly Culprit[] }) {
   const { links } = visit
+  const telling = culprits.filter(({ count }) => count.count > 0)
   return (
     <div class="blank">
       <h2>No entry matches</h2>
-      <p>
-        {isEmptyFilter(state.filter)
-          ? 'There is nothing older.'
-          : 'Every filter above must hold at once. Drop one of them with its ×, or look at a longer time.'}
-      </p>
+      {telling.length > 0 && (
+        <>
+          <p>{wordsOf(culprits.length, telling.length)}</p>
+          <ul class="culprits">
+            {telling.map(({ terms, rest, count }) => (
+              <li>
+                <code>{terms.map(printTerm).join(' ')}</code>
+                <a class="btn" href={links.list({ filter: rest })}>
+                  Drop it: {count.count.toLocaleString('en-US')}
+                  {count.orMore && '+'} {count.count === 1 && !count.orMore ? 'entry' : 'entries'}
+                </a>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      {telling.length === 0 && (
+        <p>
+          {culprits.length === 0
+            ? 'There is nothing older.'
+            : 'No single part is the reason: also without one of them nothing is left. Drop several, or look at a longer time.'}
+        </p>
+      )}
       <p>
         <a class="btn" href={links.list({ filter: {} })}>
           Show all entries

@@ -1,7 +1,9 @@
 import type { JSX } from 'hono/jsx/jsx-runtime'
+import { embedRoute } from './embedded-timeline.tsx'
 import { entryPage } from './entry-page.tsx'
 import { exportRoute } from './export-route.ts'
 import { listPage } from './list-page.tsx'
+import { suggestRoute } from './suggest-route.ts'
 import { timelinePage } from './timeline-page.tsx'
 import type { Visit } from './visit.ts'
 
@@ -17,5 +19,8 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   '/entries/:id': entryPage,
   '/objects': timelinePage,
   '/objects/:model/:id': timelinePage,
+  '/embed/objects': embedRoute,
+  '/embed/objects/:model/:id': embedRoute,
   '/export.csv': exportRoute,
+  '/suggest': suggestRoute,
 }

@@ -1,18 +1,38 @@
+import type { Child } from 'hono/jsx'
 import type { SentencePart, Tone } from '../core/sentence.ts'
+import type { Cell } from './cells.ts'
 
 /** The one-letter class that colours an action. */
 export function toneClass(tone: Tone): string {
   return `t-${tone}`
 }
 
+export interface SentenceProps {
+  readonly parts: readonly SentencePart[]
+  /** Where a part leads; absent where none does. */
+  readonly cellOf?: ((part: SentencePart) => Cell | undefined) | undefined
+}
+
 /** A sentence with its parts told apart by more than colour. */
-export function Sentence({ parts }: { readonly parts: readonly SentencePart[] }) {
+export function Sentence({ parts, cellOf }: SentenceProps) {
   return (
     <>
       {parts.map((part) => (
-        <Part part={part} />
+        <CellLink cell={cellOf?.(part)}>
+          <Part part={part} />
+        </CellLink>
       ))}
     </>
+  )
+}
+
+/** A value that leads to its like; with the script a click with Shift leads to the others. The keys reach it by `f`. */
+export function CellLink({ cell, children }: { readonly cell: Cell | undefined; readonly children?: Child }) {
+  if (!cell) return <>{children}</>
+  return (
+    <a class="cell" href={cell.href} data-without={cell.without} tabindex={-1}>
+      {children}
+    </a>
   )
 }
 

@@ -29,6 +29,11 @@ export function exactTime(moment: Date): string {
   return `${SHORT_DAY.format(moment).replace(',', '')}, ${moment.toISOString().slice(11, 23)} UTC`
 }
 
+/** Such as `Mon 23 Nov 2026, 14:32 UTC`. */
+export function shortTime(moment: Date): string {
+  return `${SHORT_DAY.format(moment).replace(',', '')}, ${moment.toISOString().slice(11, 16)} UTC`
+}
+
 /** The date of a moment in UTC, such as `2026-11-23`. */
 export function dateOf(moment: Date): string {
   return moment.toISOString().slice(0, 10)

@@ -3,7 +3,7 @@ import { parseCursor } from '../core/cursor.ts'
 import type { Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import { DaybookError } from '../core/errors.ts'
-import { parseFilter } from '../core/filter.ts'
+import { valueFault } from '../core/query.ts'
 import { describeEntry, objectName, toneOf } from '../core/sentence.ts'
 import type { Page } from '../store/index.ts'
 import { ChangesTable, type ChangesTableProps, Value } from './changes-table.tsx'
@@ -75,19 +75,16 @@ export async function timelinePage(visit: Visit, params: Readonly<Record<string,
 export function parseObject(params: Readonly<Record<string, string>>, query: URLSearchParams) {
   const model = params.model ?? query.get('model') ?? ''
   const objectId = params.id ?? query.get('id') ?? ''
-  if (model === '') {
-    throw new DaybookError('invalid_filter', 'The timeline needs a model: /objects/MODEL/KEY.', {
-      details: { parameter: 'model', reason: 'is missing' },
-    })
-  }
-  // What a filter would refuse can be no object's name either.
-  parseFilter(
-    new URLSearchParams([
-      ['model', model],
-      ['object-id', objectId],
-    ]),
-  )
+  const fault = model === '' ? 'is missing' : valueFault(model)
+  if (fault) throw invalidObject('model', fault)
+  const keyFault = valueFault(objectId)
+  if (keyFault) throw invalidObject('id', keyFault)
   return { model, objectId }
+}
+
+function invalidObject(parameter: 'model' | 'id', reason: string): DaybookError {
+  const message = `The timeline can't be shown: its ${parameter} ${reason}. Its address is /objects/MODEL/KEY.`
+  return new DaybookError('invalid_filter', message, { details: { parameter, reason } })
 }
 
 function nameOf(entries: readonly Entry[], model: string, objectId: string): string {
@@ -145,7 +142,8 @@ function Versions({ entries, display, links }: VersionsProps) {
   )
 }
 
-function Fields({ entry, display, links }: ChangesTableProps) {
+/** What an entry changed, in brief; what came or went, to unfold. */
+export function Fields({ entry, display, links }: ChangesTableProps) {
   if (entry.action !== 'update') {
     const count = Object.keys(entry.changes).length
     if (count === 0) return null

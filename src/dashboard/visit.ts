@@ -22,6 +22,8 @@ export interface Visit {
   readonly displayOf: (entries: readonly Entry[]) => Promise<Display>
   /** Null where nothing can be recorded. */
   readonly recordAs: RecordAs | null
+  /** Told of what goes on after the answer has been given. */
+  readonly waitUntil: (work: Promise<unknown>) => void
 }
 
 /** Records what a viewer did. */

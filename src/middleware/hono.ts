@@ -3,7 +3,7 @@ import type { Mount } from '../dashboard/index.ts'
 import type { Daybook } from '../daybook.ts'
 import { type NodeResponse, openNodeRequest } from './node-request.ts'
 import { createRequestContext, type RequestContext, type RequestContextOptions } from './request-context.ts'
-import { answerInContext } from './web-request.ts'
+import { answerInContext, readInContext } from './web-request.ts'
 
 /** What is used of a context of Hono 4. */
 export interface HonoContext {
@@ -42,7 +42,10 @@ export function honoContext<Context extends HonoContext = HonoContext>(
       const context = openNodeRequest(open, c, incoming, outgoing)
       followRoute(c, context)
       await context.identified()
-      return context.run(next)
+      await context.run(next)
+      const body = bodyOf(c.res)
+      if (body instanceof ReadableStream) readInContext(context, body)
+      return
     }
     const { method, url, headers } = c.req.raw
     const socketAddress = options.peerAddress?.(c)
@@ -53,6 +56,18 @@ export function honoContext<Context extends HonoContext = HonoContext>(
       return c.res
     })
   }
+}
+
+/**
+ * The server for Node keeps body and status of an answer in a list of its own, so that it can send them without making a `Response` of
+ * them: to ask for the `body` would make one, for each request.
+ */
+function bodyOf(response: Response): unknown {
+  for (const key of Object.getOwnPropertySymbols(response)) {
+    const kept = (response as unknown as Readonly<Record<symbol, unknown>>)[key]
+    if (Array.isArray(kept)) return kept[1]
+  }
+  return response.body
 }
 
 /** Hono counts through the routes that match as it comes to them, and tells nobody: so the count tells us. */

@@ -5,6 +5,7 @@ import type { Daybook } from '../daybook.ts'
 import { askDashboard } from './node-dashboard.ts'
 import { openNodeRequest } from './node-request.ts'
 import { createRequestContext, type RequestContext, type RequestContextOptions } from './request-context.ts'
+import { readInContext } from './web-request.ts'
 
 /** What is used of a context of Koa 2 and 3. */
 export interface KoaContext {
@@ -43,6 +44,8 @@ export function koaContext<Context extends KoaContext = KoaContext>(
 
 /** Koa sends a stream when all middleware is through: what makes its content as it is read must still write in the context. */
 function readInside(context: RequestContext, body: unknown): void {
+  const web = body instanceof Response ? body.body : body
+  if (web instanceof ReadableStream) readInContext(context, web)
   if (!(body instanceof Readable)) return
   const read = body._read
   body._read = (size) => context.run(() => read.call(body, size))

@@ -1,3 +1,4 @@
+import type { OpenContext } from '../core/context.ts'
 import type { RequestContext } from './request-context.ts'
 
 /**
@@ -25,4 +26,22 @@ function finishing({ requestId, requestIdHeader: name, end }: RequestContext, re
   const answer = new Response(body, response)
   if (name !== undefined && !answer.headers.has(name)) answer.headers.set(name, requestId)
   return answer
+}
+
+/** Makes what a web stream does when it is read, as a server does it once the handler is through, run in the context. */
+export function readInContext(context: OpenContext, stream: ReadableStream): void {
+  if (stream.locked) return
+  const getReader = stream.getReader.bind(stream) as (options?: never) => ReadableStreamDefaultReader
+  const iterate = stream[Symbol.asyncIterator].bind(stream)
+  const inContext = <Reading extends object, Method extends keyof Reading>(
+    reading: Reading,
+    method: Method,
+  ): Reading => {
+    const read = reading[method] as (...args: unknown[]) => unknown
+    return Object.assign(reading, { [method]: (...args: unknown[]) => context.run(() => read.apply(reading, args)) })
+  }
+  Object.assign(stream, {
+    getReader: (options?: never) => inContext(getReader(options), 'read'),
+    [Symbol.asyncIterator]: (options?: ReadableStreamIteratorOptions) => inContext(iterate(options), 'next'),
+  })
 }

@@ -1,8 +1,8 @@
 import { type AliasedSelectQueryBuilder, sql } from 'kysely'
 import type { Database } from '../connection/database.ts'
 import type { Filter } from '../core/filter.ts'
-import { build, type Conditions, conditionsOf, type Search, searchPlaces } from './queries.ts'
-import { edgeBeyond, SEARCH_STEP, SEARCH_STEPS } from './scan.ts'
+import { build, type Conditions, conditionsOf, type Searches, searchPlaces } from './queries.ts'
+import { edgeBeyond, SEARCHED_STATEMENTS } from './scan.ts'
 
 /** How many entries a filter has. */
 export interface Count {
@@ -15,8 +15,7 @@ export interface Count {
 export async function countUpTo(database: Database, filter: Filter, atMost: number): Promise<Count> {
   const conditions = conditionsOf(filter)
   const { shared, searched } = conditions
-  const edge =
-    searched && shared && (await edgeBeyond(database, { shared, direction: 'older' }, SEARCH_STEP * SEARCH_STEPS))
+  const edge = searched && shared && (await edgeBeyond(database, { shared, direction: 'older' }, SEARCHED_STATEMENTS))
   const ids = searched ? searchedIds(conditions, searched, edge?.id) : indexedIds(conditions, atMost + 1)
   const bounded = build
     .selectFrom(ids.as('counted'))
@@ -34,11 +33,11 @@ export async function countExactly(database: Database, filter: Filter): Promise<
 }
 
 /** The ids of a filter for which entries must be looked at, back to an edge. */
-function searchedIds({ indexed, shared }: Conditions, searched: Search, edge?: string): Counted {
+function searchedIds({ indexed, shared }: Conditions, searched: Searches, edge?: string): Counted {
   if (shared) return searchPlaces({ shared, searched, direction: 'older', edge })
   return build
     .selectFrom('daybook.entries as v')
-    .where((eb) => eb.and([indexed(eb), searched('v', 'v')]))
+    .where((eb) => eb.and([indexed(eb), searched.whole('v', 'v')]))
     .select('v.id')
 }
 

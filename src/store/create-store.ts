@@ -1,7 +1,7 @@
 import type { Database } from '../connection/database.ts'
 import type { ForeignKey, ObjectReference, ReferenceLabels } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
-import type { Filter } from '../core/filter.ts'
+import type { Filter, FilterKey } from '../core/filter.ts'
 import { type Count, countExactly, countUpTo } from './count.ts'
 import { readEntry } from './entry-row.ts'
 import { readForeignKeys, readLabels } from './labels.ts'
@@ -10,6 +10,7 @@ import { conditionsOf, selectEntries } from './queries.ts'
 import { scan } from './scan.ts'
 import { storeError } from './store-error.ts'
 import { streamEntries } from './stream.ts'
+import { readSuggestions, type Suggestion } from './suggestions.ts'
 import { readTimeline, type TimelineQuery } from './timeline.ts'
 import { countUnattributed, type Unattributed } from './unattributed.ts'
 import {
@@ -42,6 +43,8 @@ export interface Store {
   unattributed(since: Date, options?: { readonly atMost?: number }): Promise<Unattributed>
   /** The actions or models that occur, in order, 200 at most. */
   values(field: ValuesField): Promise<readonly string[]>
+  /** Values of a key that hold what somebody has typed of a query, 12 at most; bounded as `values` is. Nothing for keys whose values are not listed. */
+  suggestions(key: FilterKey, typed: string): Promise<readonly Suggestion[]>
   /** Who acted lately, the most recent first, 50 at most. */
   recentActors(): Promise<readonly RecentActor[]>
   /** The tables whose changes are captured. */
@@ -72,6 +75,7 @@ export function createStore(database: Database): Store {
     countExactly: (filter = {}) => translated(() => countExactly(database, filter)),
     unattributed: (since, { atMost = 1000 } = {}) => translated(() => countUnattributed(database, since, atMost)),
     values: (field) => translated(() => readValues(database, field)),
+    suggestions: (key, typed) => translated(() => readSuggestions(database, key, typed)),
     recentActors: () => translated(() => readRecentActors(database)),
     tracked: () => translated(() => readTracked(database)),
     foreignKeys: () => translated(() => readForeignKeys(database)),

@@ -10,7 +10,16 @@ import {
   sql,
 } from 'kysely'
 import type { Outcome } from '../core/event.ts'
-import { type ActorQuery, type Filter, isExactActor, readActor, timeRange } from '../core/filter.ts'
+import {
+  type ActorQuery,
+  FILTER_KEYS,
+  type Filter,
+  type FilterKey,
+  isExactActor,
+  readActor,
+  timesOf,
+} from '../core/filter.ts'
+import type { TimeBounds } from '../core/time-range.ts'
 import { ENTRY_COLUMNS, type EntriesView } from './entry-row.ts'
 
 interface Schema {
@@ -42,7 +51,17 @@ export interface Conditions {
   /** The same, asked of the first entry of a statement for them all. Absent where the entries of a statement may differ in it. */
   readonly shared?: (eb: Eb) => Condition
   /** Absent where the indexes answer it all. */
-  readonly searched?: Search
+  readonly searched?: Searches
+}
+
+/** What entries must be looked at for. */
+export interface Searches {
+  /** Of all of it: for a list that is not in the order of statements. */
+  readonly whole: Search
+  /** What all entries of a statement have in common, so that the first one tells it for them. */
+  readonly shared: Search
+  /** What each entry has of its own. */
+  readonly own: Search
 }
 
 /**
@@ -60,11 +79,18 @@ interface IndexedRule {
   readonly buildFirst?: (eb: Eb) => Condition
 }
 
-type Rule = IndexedRule | { readonly indexed: false; readonly search: Search }
+interface SearchRule {
+  readonly indexed: false
+  /** The entries of one statement may differ in it. */
+  readonly own?: true
+  readonly search: Search
+}
 
-/** Which conditions a filter stands for. */
-export function conditionsOf(filter: Filter): Conditions {
-  const rules = [...rulesOf(filter)]
+type Rule = IndexedRule | SearchRule
+
+/** Which conditions a filter stands for at a moment. */
+export function conditionsOf(filter: Filter, now = new Date()): Conditions {
+  const rules = [...rulesOf(filter, now)]
   const indexed = rules.filter((rule) => rule.indexed)
   const searched = rules.filter((rule) => !rule.indexed)
   return {
@@ -72,8 +98,18 @@ export function conditionsOf(filter: Filter): Conditions {
     ...(!indexed.some((rule) => rule.own) && {
       shared: (eb: Eb) => eb.and(indexed.map((rule) => (rule.buildFirst ?? rule.build)(eb))),
     }),
-    ...(searched.length > 0 && { searched: (own, first) => allOf(searched.map((rule) => rule.search(own, first))) }),
+    ...(searched.length > 0 && {
+      searched: {
+        whole: together(searched),
+        shared: together(searched.filter((rule) => !rule.own)),
+        own: together(searched.filter((rule) => rule.own)),
+      },
+    }),
   }
+}
+
+function together(rules: readonly SearchRule[]): Search {
+  return (own, first) => (rules.length === 0 ? sql<SqlBool>`true` : allOf(rules.map((rule) => rule.search(own, first))))
 }
 
 function allOf(conditions: readonly Condition[]): Condition {
@@ -84,7 +120,7 @@ function anyOf(conditions: readonly Condition[]): Condition {
   return sql<SqlBool>`(${sql.join(conditions, sql` or `)})`
 }
 
-function* rulesOf(filter: Filter): Generator<Rule> {
+function* rulesOf(filter: Filter, now: Date): Generator<Rule> {
   if (filter.actor) yield actorRule(filter.actor)
   if (filter.model) yield oneOf('v.model', filter.model)
   if (filter.objectId) yield { ...oneOf('v.object_id', filter.objectId), own: true }
@@ -92,34 +128,25 @@ function* rulesOf(filter: Filter): Generator<Rule> {
   if (filter.outcome) yield outcomeRule(filter.outcome)
   if (filter.ip) yield addressRule(filter.ip)
   if (filter.request || filter.transaction || filter.statement) yield statementsRule(filter)
-  const { from, to } = timeRange(filter)
-  if (from !== undefined) yield { indexed: true, build: () => sql<SqlBool>`v.recorded_at >= ${from}::timestamptz` }
-  if (to !== undefined) yield { indexed: true, build: () => sql<SqlBool>`v.recorded_at < ${to}::timestamptz` }
-  if (filter.object) {
-    const { object } = filter
-    yield {
-      indexed: false,
-      search: (own) =>
-        anyOf(
-          object.flatMap((part) => [
-            sql<SqlBool>`${sql.ref(`${own}.object_id`)} = ${part}`,
-            contains(`${own}.object_label`, part),
-          ]),
-        ),
-    }
+  const { at, object, field, tenant, text, not } = filter
+  if (at) yield { indexed: true, build: () => holds.at(at, 'v', 'v', now) }
+  if (object) yield searchRule('object', (own, first) => holds.object(object, own, first, now))
+  if (field) yield searchRule('field', (own, first) => holds.field(field, own, first, now))
+  if (tenant) yield searchRule('tenant', (own, first) => holds.tenant(tenant, own, first, now))
+  // Each word must be found.
+  for (const part of text ?? []) yield searchRule('text', (own, first) => holds.text([part], own, first, now))
+  for (const { key } of FILTER_KEYS) {
+    const values = not?.[key]
+    // No index answers what is left out; an entry of which it can't be said stays.
+    if (values) yield searchRule(key, (own, first) => sql<SqlBool>`${holds[key](values, own, first, now)} is not true`)
   }
-  if (filter.text) {
-    const { text } = filter
-    yield {
-      indexed: false,
-      search: (own, first) =>
-        anyOf(
-          [`${own}.object_label`, `${own}.related_label`, `${first}.actor_label`].flatMap((label) =>
-            text.map((part) => contains(label, part)),
-          ),
-        ),
-    }
-  }
+}
+
+/** What the entries of one statement may differ in. */
+const OWN: readonly FilterKey[] = ['object', 'objectId', 'field', 'text']
+
+function searchRule(key: FilterKey, search: Search): SearchRule {
+  return { indexed: false, ...(OWN.includes(key) && { own: true }), search }
 }
 
 function oneOf(column: 'v.model' | 'v.object_id', values: readonly string[]): IndexedRule {
@@ -134,7 +161,7 @@ function oneOf(column: 'v.model' | 'v.object_id', values: readonly string[]): In
 function actorRule(values: readonly string[]): Rule {
   const queries = values.map(readActor)
   if (!queries.every(isExactActor)) {
-    return { indexed: false, search: (own, first) => anyOf(queries.map((query) => isActor(query, own, first))) }
+    return searchRule('actor', (own, first) => anyOf(queries.map((query) => isActor(query, own, first))))
   }
   return {
     indexed: true,
@@ -242,6 +269,68 @@ function statementsRule(filter: Filter): Rule {
   }
 }
 
+/** Whether any value of a key is true of one entry, whatever index there is. */
+type Holds = (values: readonly string[], own: string, first: string, now: Date) => Condition
+
+const holds: Readonly<Record<FilterKey, Holds>> = {
+  actor: (values, own, first) => anyOf(values.map((value) => isActor(readActor(value), own, first))),
+  model: (values, own) => isOneOf(`${own}.model`, values),
+  object: (values, own) =>
+    anyOf([isOneOf(`${own}.object_id`, values), ...values.map((part) => contains(`${own}.object_label`, part))]),
+  objectId: (values, own) => isOneOf(`${own}.object_id`, values),
+  action: (values, own) => anyOf(values.map((value) => isAction(`${own}.action`, value))),
+  outcome: (values, own) => sql<SqlBool>`coalesce(${sql.ref(`${own}.outcome`)}, 'success') = any(${values}::text[])`,
+  field: hasField,
+  ip: (values, own) => anyOf(values.map((value) => sql<SqlBool>`${sql.ref(`${own}.ip_address`)} <<= ${value}::inet`)),
+  request: (values, _own, first) => isOneOf(`${first}.request_id`, values),
+  transaction: (values, _own, first) => isOneOf(`${first}.transaction_id`, values),
+  statement: (values, own) =>
+    sql<SqlBool>`coalesce(${sql.ref(`${own}.statement_id`)}, ${sql.ref(`${own}.id`)}) = any(${values}::text[]::bigint[])`,
+  tenant: (values, own) => isOneOf(`${own}.tenant_id`, values),
+  at: (values, own, _first, now) =>
+    anyOf(timesOf({ at: values }, now).map((bounds) => isWithin(`${own}.recorded_at`, bounds))),
+  text: (values, own, first) =>
+    anyOf(
+      [`${own}.object_label`, `${own}.related_label`, `${first}.actor_label`].flatMap((label) =>
+        values.map((part) => contains(label, part)),
+      ),
+    ),
+}
+
+function isOneOf(column: string, values: readonly string[]): Condition {
+  return sql<SqlBool>`${sql.ref(column)}::text = any(${values}::text[])`
+}
+
+function isAction(column: string, value: string): Condition {
+  return value.endsWith('.*')
+    ? sql<SqlBool>`starts_with(${sql.ref(column)}, ${value.slice(0, -1)})`
+    : sql<SqlBool>`${sql.ref(column)} = ${value}`
+}
+
+function isWithin(column: string, { from, to }: TimeBounds): Condition {
+  return allOf([
+    ...(from === undefined ? [] : [sql<SqlBool>`${sql.ref(column)} >= ${from}::timestamptz`]),
+    ...(to === undefined ? [] : [sql<SqlBool>`${sql.ref(column)} < ${to}::timestamptz`]),
+  ])
+}
+
+/**
+ * The names of the fields stand by themselves, with the first entry of a statement, or in an update's changes: each one's name, old and
+ * new. These are only taken apart where the name stands in them at all; and not as a whole, for some values could not be unescaped.
+ */
+function hasField(values: readonly string[], own: string, first: string): Condition {
+  const changes = sql`${sql.ref(`${own}.changes`)}::text`
+  const names = sql`coalesce(${sql.ref(`${own}.changed_fields`)}, ${sql.ref(`${first}.changed_fields`)})`
+  const stands = anyOf(values.map((value) => sql<SqlBool>`strpos(${changes}, to_json(${value}::text)::text) > 0`))
+  return sql<SqlBool>`case
+    when ${names} is not null then ${names} && ${values}::text[]
+    when ${changes} like '[%' and ${stands} then exists (
+      select from json_array_elements(${changes}::json) c (change)
+      cross join lateral (select n.name #>> '{}' as name from json_array_elements(c.change) n (name) limit 1) f
+      where f.name = any(${values}::text[]))
+    else false end`
+}
+
 function contains(column: string, part: string): Condition {
   return sql<SqlBool>`${sql.ref(column)} ilike ${`%${part.replace(/[\\%_]/g, '\\$&')}%`}`
 }
@@ -299,7 +388,7 @@ export function selectByStatement({ shared, direction, from, limit }: Statements
 }
 
 export interface SearchQuery extends Omit<StatementsQuery, 'limit'> {
-  readonly searched: Search
+  readonly searched: Searches
   /** The last statement that is looked at; absent: to the end of the log. */
   readonly edge?: string | undefined
 }
@@ -321,17 +410,18 @@ export function searchPlaces({ shared, searched, direction, from, edge }: Search
     .selectFrom('daybook.entry as v')
     .where('v.statement_id', 'is', null)
     .where(shared)
+    .where(searched.shared('v', 'v'))
     .where(inStretch('v.id'))
   const others = first
     .innerJoin('daybook.entry as o', (join) =>
       join.onRef('o.statement_id', '=', 'v.id').onRef('o.recorded_at', '=', 'v.recorded_at'),
     )
     .where(inStretch('o.statement_id'))
-    .where(searched('o', 'v'))
+    .where(searched.own('o', 'v'))
     .where(isLeft('o'))
     .select(['o.id', 'o.recorded_at', 'v.id as first_id'])
   return first
-    .where(searched('v', 'v'))
+    .where(searched.own('v', 'v'))
     .where(isLeft('v'))
     .select(['v.id', 'v.recorded_at', 'v.id as first_id'])
     .unionAll(others)

@@ -15,9 +15,14 @@ import {
   selectSearched,
 } from './queries.ts'
 
-/** How many statements a search looks at in one step, and how many steps it takes before it says how far it came. */
-export const SEARCH_STEP = 25_000
-export const SEARCH_STEPS = 4
+/**
+ * How many statements a search looks at in each step, before it says how far it came. What is frequent is found in the first ones, which
+ * therefore are small.
+ */
+const SEARCH_STEPS = [1_000, 9_000, 30_000, 60_000]
+
+/** How many statements a search looks at in all. */
+export const SEARCHED_STATEMENTS = SEARCH_STEPS.reduce((sum, step) => sum + step)
 
 /** From an entry (exclusive) towards older or newer ones. */
 export interface ScanQuery {
@@ -55,7 +60,7 @@ export async function scan(database: Database, query: ScanQuery): Promise<ScanRe
   const entries = await run(
     database,
     selectEntries(
-      (eb) => eb.and([indexed(eb), beyond(eb, direction, from), ...(searched ? [searched('v', 'v')] : [])]),
+      (eb) => eb.and([indexed(eb), beyond(eb, direction, from), ...(searched ? [searched.whole('v', 'v')] : [])]),
       direction === 'older' ? 'desc' : 'asc',
     ).limit(limit),
   )
@@ -65,14 +70,15 @@ export async function scan(database: Database, query: ScanQuery): Promise<ScanRe
 async function search(database: Database, query: Omit<SearchQuery, 'edge'>, limit: number): Promise<ScanResult> {
   const entries: Entry[] = []
   let { from } = query
-  for (let step = 1; ; step += 1) {
+  let edge: Edge | undefined
+  for (const step of SEARCH_STEPS) {
     const stretch = { ...query, from }
-    const edge = await edgeBeyond(database, stretch, SEARCH_STEP)
+    edge = await edgeBeyond(database, stretch, step)
     entries.push(...(await run(database, selectSearched({ ...stretch, edge: edge?.id }, limit - entries.length))))
     if (entries.length >= limit || !edge) return { entries }
-    if (step === SEARCH_STEPS) return { entries, edge }
     from = { id: edge.id, statementId: edge.id }
   }
+  return { entries, ...(edge && { edge }) }
 }
 
 /** The statement that is `steps` away, by its first entry; undefined where the log ends before. */

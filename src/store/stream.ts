@@ -12,7 +12,7 @@ export async function* streamEntries(database: Database, filter: Filter): AsyncG
   try {
     const { indexed, searched } = conditionsOf(filter)
     const { sql, parameters } = selectEntries((eb) =>
-      eb.and([indexed(eb), ...(searched ? [searched('v', 'v')] : [])]),
+      eb.and([indexed(eb), ...(searched ? [searched.whole('v', 'v')] : [])]),
     ).compile()
     await held.transaction.query('set transaction isolation level repeatable read, read only')
     // The first rows are wanted at once: no plan that sorts everything first.

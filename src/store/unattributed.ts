@@ -43,6 +43,6 @@ export async function countUnattributed(database: Database, moment: Date, atMost
       limit ${limit}) c`.compile(build)
   const { rows } = await database.query<{ count: string }>(query.sql, query.parameters)
   const count = Number(rows[0]?.count)
-  const filter = { actor: roles.map((role) => `database:${role}`), from: since }
+  const filter = { actor: roles.map((role) => `database:${role}`), at: [`${since}..`] }
   return { count: Math.min(count, atMost), orMore: count > atMost, filter }
 }

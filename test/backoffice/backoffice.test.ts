@@ -487,7 +487,7 @@ describe('who may do what', () => {
     const paths = [
       '/audit',
       '/audit/',
-      '/audit?model=Invoice',
+      '/audit?q=model:Invoice',
       '/audit/entries/1',
       '/audit/objects/Invoice/1',
       '/audit/objects/Invoice/999999',

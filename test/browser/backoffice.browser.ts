@@ -81,6 +81,8 @@ describe.each([
     const [, number = ''] = /Invoice (\S+)/.exec(await textOf(page.locator('h1'))) ?? []
     await page.getByRole('button', { name: 'Mark as paid' }).click()
     await page.getByText('The status is changed.').waitFor()
+    const history = await textOf(page.locator('daybook-timeline .history'))
+    expect(history).toContain(`admin@example.com changed Status from Sent to Paid on Invoice ${number}`)
     await page.getByRole('link', { name: 'History' }).click()
     const timeline = await mainOf(page)
     expect(timeline).toContain('admin@example.com')
@@ -101,7 +103,7 @@ describe.each([
     expect(await page.locator('li[id^=e]').count()).toBe(12)
     // What one statement did is one line, which unfolds.
     await page.locator('summary', { hasText: '12 Products' }).click()
-    await page.locator('li[id^=e]', { hasText: product }).locator('a').click()
+    await page.locator('li[id^=e]', { hasText: product }).locator('.open').click()
     const entry = await textOf(page.locator('#entry'))
     expect(entry).toContain('brass got dearer')
     expect(entry).toContain(String(before))
@@ -118,7 +120,7 @@ describe.each([
     await page.getByRole('button', { name: 'Revoke auditor' }).click()
     await page.getByText('The role is revoked.').waitFor()
 
-    await page.goto('/audit?model=Invoice&action=update')
+    await page.goto('/audit?q=model:Invoice+action:update')
     const [download] = await Promise.all([
       page.waitForEvent('download'),
       page.getByRole('link', { name: /Export/ }).click(),
@@ -141,7 +143,7 @@ test('staff read the log, find the sign-out in it, and see no users', async () =
   await signIn(page, 'staff@example.com')
   await page.getByRole('link', { name: 'Audit log' }).click()
   expect(await mainOf(page)).toContain('staff@example.com signed in')
-  await page.goto('/audit?action=logout')
+  await page.goto('/audit?q=action:logout')
   expect(await mainOf(page)).toContain('admin@example.com signed out')
   expect(complaints).toEqual([])
   expect((await page.goto('/users'))?.status()).toBe(403)
@@ -157,8 +159,15 @@ test('the clerk works, is not shown the log, and is refused where it is asked fo
   await page.getByRole('button', { name: 'Mark as sent' }).click()
   await page.getByText('The status is changed.').waitFor()
   expect(await page.getByRole('link', { name: 'History' }).count()).toBe(0)
+  expect(await page.locator('daybook-timeline').count()).toBe(0)
   expect(complaints).toEqual([])
-  for (const path of ['/audit', '/audit/entries/1', '/audit/objects/Invoice/1', '/audit/export.csv']) {
+  for (const path of [
+    '/audit',
+    '/audit/entries/1',
+    '/audit/objects/Invoice/1',
+    '/audit/entries.json',
+    '/audit/export.csv',
+  ]) {
     expect((await page.goto(path))?.status(), path).toBe(403)
     expect(await textOf(page.locator('body'))).not.toContain('admin@example.com')
   }
@@ -206,7 +215,8 @@ test.each([
     '/audit?entry=3',
     '/audit/entries/3',
     '/audit/objects/Invoice/7',
-    '/audit?model=Nothing',
+    '/audit?q=model:Nothing',
+    '/audit?q=model:',
   ]) {
     await page.goto(path)
     await expectAccessible(page)

@@ -113,14 +113,17 @@ async function fill({ write }: TestLog): Promise<void> {
 
 const PAGES = {
   list: () => '/audit/',
-  'a filtered list': () => '/audit/?model=Invoice&action=update&actor=ada%40example.com&from=2026-01-01&text=0117',
-  'a list with an open entry': () => `/audit/?entry=${newest}`,
-  'a list of entries that name nobody': () => '/audit/?actor=database%3Abrowser_app',
+  'a filtered list': () =>
+    '/audit/?q=actor:ada@example.com+model:Invoice+-action:login+field:status+at:2026-01-01..+0117',
+  'a list with an open entry': () => `/audit/?q=-action:login&entry=${newest}`,
+  'a list of entries that name nobody': () => '/audit/?q=actor:database:browser_app',
   'an entry': () => `/audit/entries/${newest}`,
   'a timeline': () => '/audit/objects/Invoice/117',
-  'an empty result': () => '/audit/?ip=192.0.2.1',
+  'an empty result': () => '/audit/?q=model:Invoice+ip:192.0.2.1+-action:login',
+  'an empty result that has no single reason': () => '/audit/?q=actor:user:99+ip:192.0.2.1',
   'an empty log': () => '/empty/',
-  'a bad filter': () => '/audit/?ip=999.1.1.1',
+  'a query that is wrong': () => '/audit/?q=actor:ada@example.com+acton:login+-ip:203.0.113.0/24',
+  'an address that is wrong': () => '/audit/?colour=red',
   'an unknown entry': () => '/audit/entries/999999999',
   'a refusal': () => '/refused/',
   'an unreachable log': () => '/away/',
@@ -166,10 +169,15 @@ test('without JavaScript it lists, filters, pages, opens and exports', async () 
   const { page } = await open('/audit/', { javaScriptEnabled: false, viewport: { width: 1440, height: 900 } })
   await page.getByRole('link', { name: 'Older →' }).click()
   await page.getByRole('link', { name: '← Newer' }).click()
-  await page.getByLabel('Invoice', { exact: true }).check()
-  await page.getByLabel('Changed', { exact: true }).check()
-  await page.getByRole('button', { name: 'Apply filters' }).click()
-  expect(new URL(page.url()).search).toBe('?model=Invoice&action=update')
+  await page.getByRole('link', { name: 'Invoice', exact: true }).click()
+  await page.getByRole('link', { name: 'Changed', exact: true }).click()
+  await page.getByRole('link', { name: 'Exclude Signed in', exact: true }).click()
+  expect(new URL(page.url()).search).toBe('?q=model:Invoice+action:update+-action:login')
+  expect(await page.getByLabel('Query').inputValue()).toBe('model:Invoice action:update -action:login')
+  await page.getByRole('link', { name: 'Remove -action:login' }).click()
+  await page.getByLabel('Query').fill('model:Invoice  at:2026-01.. ACTION:update')
+  await page.getByRole('button', { name: 'Search', exact: true }).click()
+  expect(new URL(page.url()).search).toBe('?q=model:Invoice+action:update+at:2026-01..')
   await page.getByRole('link', { name: /changed status/ }).click()
   await page.getByRole('heading', { name: /changed status/ }).waitFor()
   await page.getByRole('link', { name: 'Timeline of this Invoice' }).click()
@@ -194,10 +202,9 @@ test('B21 a key leads to the object that it is shown by, and one that the log do
 
 test('on a narrow screen the filters fold away, and an open entry takes the place of the list', async () => {
   const { page } = await open('/audit/', { javaScriptEnabled: false, viewport: { width: 390, height: 800 } })
-  expect(await page.getByRole('button', { name: 'Apply filters' }).isVisible()).toBe(false)
+  expect(await page.getByRole('button', { name: 'Show these days' }).isVisible()).toBe(false)
   await page.getByText('Filters', { exact: true }).click()
-  await page.getByLabel('Invoice', { exact: true }).check()
-  await page.getByRole('button', { name: 'Apply filters' }).click()
+  await page.getByRole('link', { name: 'Invoice', exact: true }).click()
   await page.getByRole('link', { name: /changed status/ }).click()
   await page.getByText('What changed').waitFor()
   expect(await page.getByRole('link', { name: /changed status/ }).isVisible()).toBe(false)
@@ -214,12 +221,95 @@ test('keys move through the list, open and close, unless they are switched off',
   await page.keyboard.press('Escape')
   await page.waitForURL((url) => url.search === '')
   await page.keyboard.press('/')
-  expect(await page.evaluate(() => document.activeElement?.getAttribute('name'))).toBe('text')
+  expect(await page.evaluate(() => document.activeElement?.getAttribute('name'))).toBe('q')
   await page.keyboard.type('jk/')
-  expect(await page.getByRole('searchbox').inputValue()).toBe('jk/')
+  expect(await page.getByRole('combobox').inputValue()).toBe('jk/')
   await page.getByRole('button', { name: 'switch keys off' }).click()
   await page.keyboard.press('/')
   expect(await page.evaluate(() => document.activeElement?.getAttribute('name'))).toBeNull()
+  await page.context().close()
+})
+
+test('a query is completed from the keyboard: keys, then values of the log, and told to who can not see it', async () => {
+  const { page, complaints } = await open('/audit/', { viewport: { width: 1440, height: 900 } })
+  const box = page.getByRole('combobox', { name: 'Query' })
+  const options = page.getByRole('listbox', { name: 'Suggestions' }).getByRole('option')
+  expect(await box.getAttribute('aria-expanded')).toBe('false')
+  await page.keyboard.press('/')
+  await page.keyboard.type('mod')
+  await options.filter({ hasText: 'model:' }).waitFor()
+  expect(await box.getAttribute('aria-expanded')).toBe('true')
+  expect(await axeFindings(page)).toEqual([])
+  await page.keyboard.press('ArrowDown')
+  const active = await box.getAttribute('aria-activedescendant')
+  expect(await page.locator(`#${active}`).getAttribute('aria-selected')).toBe('true')
+  await page.keyboard.press('Enter')
+  expect(await box.inputValue()).toBe('model:')
+  await options.filter({ hasText: 'Invoice' }).waitFor()
+  expect(await page.getByRole('status').textContent()).toMatch(/^\d+ suggestions$/)
+  await page.keyboard.type('inv')
+  await expect.poll(() => options.allTextContents()).toEqual(['Invoice'])
+  await page.keyboard.press('ArrowUp')
+  await page.keyboard.press('Enter')
+  expect(await box.inputValue()).toBe('model:Invoice ')
+  await page.keyboard.type('-action:')
+  await options.filter({ hasText: 'Created' }).click()
+  expect(await box.inputValue()).toBe('model:Invoice -action:create ')
+  await page.keyboard.type('a')
+  await options.first().waitFor()
+  await page.keyboard.press('Escape')
+  expect(await options.count()).toBe(0)
+  await page.keyboard.press('Backspace')
+  await page.keyboard.press('Enter')
+  await page.waitForURL((url) => url.search === '?q=model:Invoice+-action:create')
+  expect(complaints).toEqual([])
+  await page.context().close()
+})
+
+test('a click on a value filters by it, with Shift it leaves it out, by mouse and by keys', async () => {
+  const { page, complaints } = await open('/audit/', { viewport: { width: 1440, height: 900 } })
+  const row = page.locator(`#e${newest}`)
+  await row.getByText('changed', { exact: true }).click({ modifiers: ['Shift'] })
+  await page.waitForURL((url) => url.search === '?q=-action:update')
+  await page.goto('/audit/')
+  await row.getByText('changed', { exact: true }).click()
+  await page.waitForURL((url) => url.search === '?q=action:update')
+  await page.keyboard.press('j')
+  await page.keyboard.press('f')
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('ada@example.com')
+  await page.keyboard.press('Shift+Enter')
+  await page.waitForURL((url) => url.search === '?q=-actor:user:7+action:update')
+  await page.goto('/audit/')
+  await page.keyboard.press('j')
+  await page.keyboard.press('f')
+  await page.keyboard.press('f')
+  await page.keyboard.press('f')
+  await page.keyboard.press('Enter')
+  await page.waitForURL((url) => url.search === '?q=field:status')
+  await row.getByText('203.0.113.9').click()
+  await page.waitForURL((url) => url.search === '?q=field:status+ip:203.0.113.9')
+  // Beside the list, each value of an entry has a way to leave it out that can be seen.
+  await row.locator('.open').click()
+  await page.getByRole('link', { name: 'Exclude this actor' }).click()
+  await page.waitForURL((url) => url.search === '?q=-actor:user:7+field:status+ip:203.0.113.9')
+  expect(complaints).toEqual([])
+  await page.context().close()
+})
+
+test('a query that is wrong stays in the box, with the place marked and selected', async () => {
+  const { page } = await open('/audit/?q=actor:ada@example.com+acton:login')
+  const box = page.getByRole('combobox', { name: 'Query' })
+  expect(await box.inputValue()).toBe('actor:ada@example.com acton:login')
+  expect(await page.locator('mark').textContent()).toBe('acton:')
+  expect(
+    await box.evaluate((input: HTMLInputElement) => [
+      document.activeElement === input,
+      input.value.slice(input.selectionStart ?? 0, input.selectionEnd ?? 0),
+      document.getElementById(input.getAttribute('aria-describedby') ?? '')?.textContent,
+    ]),
+  ).toEqual([true, 'acton:', expect.stringContaining('at character 23: there is no such key')])
+  await page.getByRole('link', { name: 'Leave this part out' }).click()
+  expect(new URL(page.url()).search).toBe('?q=actor:ada@example.com')
   await page.context().close()
 })
 
@@ -227,17 +317,17 @@ test('what names nobody is one link away, and told what it is', async () => {
   const { page } = await open('/audit/', { javaScriptEnabled: false, viewport: { width: 390, height: 800 } })
   await page.getByRole('link', { name: '12 of the last 24 hours name nobody' }).click()
   await page.getByText('These entries name nobody').waitFor()
-  expect(await page.locator('a.row').count()).toBe(12)
+  expect(await page.locator('.row > .open').count()).toBe(12)
   await page.context().close()
 })
 
 test('a folded statement opens to its entries', async () => {
-  const { page } = await open('/audit/?model=Product', {
+  const { page } = await open('/audit/?q=model:Product', {
     javaScriptEnabled: false,
     viewport: { width: 1440, height: 900 },
   })
   await page.getByText('121 Products').click()
   await page.getByRole('link', { name: 'Show all of this statement' }).click()
-  expect(await page.locator('a.row').count()).toBe(50)
+  expect(await page.locator('.row > .open').count()).toBe(50)
   await page.context().close()
 })

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fromPgPool } from '../../src/connection/pg.ts'
-import { parseFilter } from '../../src/core/filter.ts'
+import { parseQuery, printQuery } from '../../src/core/query.ts'
 import { createDashboard, type Dashboard } from '../../src/dashboard/index.ts'
 import { exportCsv, unescapeCell } from '../../src/export/index.ts'
 import { createStore, type Store } from '../../src/store/index.ts'
@@ -77,7 +77,7 @@ describe('what was captured', () => {
     await log.run('update paper set body = $1 where id = 3', [long('AFTER')])
     const updated = (await log.entries()).at(-1)
     expect(updated?.changes).toEqual({ body: [long('BEFORE'), long('AFTER')] })
-    const list = await shown('/?model=Paper&action=update')
+    const list = await shown('/?q=model:Paper+action:update')
     expect(list).toContain('BEFORE')
     expect(list).toContain('AFTER')
     expect(list).not.toContain('the same beginning '.repeat(20))
@@ -115,7 +115,7 @@ describe('what was captured', () => {
       await log.run(`update ${quoted}.${quoted} set v = 2, ${quoted} = ${quoted} || '!' where ${quoted} = $1`, [name])
       const changed = (await log.entries()).at(-1)
       const model = changed?.model ?? ''
-      const filter = parseFilter(new URLSearchParams({ model, 'object-id': `${name}!` }))
+      const filter = parseQuery(printQuery({ model: [model], objectId: [`${name}!`] }))
       const { entries } = await store.page({ filter })
       expect(entries.map(({ action, objectId }) => [action, objectId])).toEqual([['update', `${name}!`]])
       expect(Object.keys(entries[0]?.changes ?? {})).toEqual([name, 'v'])

@@ -153,7 +153,7 @@ describe('init and track', () => {
     await query("insert into customer (name) values ('Ada')")
     expect(await fine('untrack', 'public.customer')).toContain('Its entries stay in the log.')
     await query("update customer set name = 'Bob'")
-    expect((await fine('entries', '--json', '--model', 'Customer')).match(/"action":"[a-z.]+"/g)).toEqual([
+    expect((await fine('entries', '--json', 'model:Customer')).match(/"action":"[a-z.]+"/g)).toEqual([
       '"action":"capture.untracked"',
       '"action":"create"',
       '"action":"capture.tracked"',
@@ -169,7 +169,7 @@ describe('init and track', () => {
     await fine('track', '"Odd Place"."Order"')
     await query(`insert into "Odd Place"."Order" values (1, 'open')`)
     await fine('untrack', 'Odd Place.Order')
-    expect(await fine('entries', '--model', 'Order')).toContain('postgres created Order 1')
+    expect(await fine('entries', 'model:Order')).toContain('postgres created Order 1')
   })
 
   test('an unknown table or column is refused by name, and nothing is left behind', async () => {
@@ -308,7 +308,7 @@ describe('a command line that is wrong, or a database that can not be had', () =
       [['track', 'x', '--lable', 'y'], "Unknown option '--lable'. Did you mean --label?"],
       [['track'], "Missing required argument 'schema.table'. See: daybook track --help"],
       [['track', 'x', '--permission-to', 'y'], '--permission-grants is missing'],
-      [['entries', '--from', 'yesterday'], '"from" is not a date or time'],
+      [['entries', '--limti', '5'], "Unknown option '--limti'. See: daybook entries --help"],
       [['entries', '--before', 'x'], '"before" must be the id of one entry'],
       [['entries', '--limit', '0'], 'It must be a whole number from 1 to'],
       [['export', '--output', '-', '--format', 'doc'], 'Allowed choices are csv'],
@@ -323,6 +323,20 @@ describe('a command line that is wrong, or a database that can not be had', () =
       expect(stderr).not.toContain('hunter2')
       expect(stderr.trim().split('\n')).toHaveLength(1)
     }
+  })
+
+  test('a query that is wrong is refused with a sign below the place where it is', async () => {
+    const { exitCode, stdout, stderr } = await daybook('entries', 'actor:ada', '-at:yesterday', '--limit', '5')
+    expect([exitCode, stdout]).toEqual([2, ''])
+    expect(stderr.split('\n')).toEqual([
+      expect.stringContaining('The query is wrong at character 15: '),
+      '  actor:ada -at:yesterday',
+      '                ^^^^^^^^^',
+      '',
+    ])
+    const json = await daybook('export', '--json', '--output', '-', 'ip:\u001b[1m')
+    expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: 'invalid_filter' } })
+    expect((await daybook('export', '--output', '-', 'ip:\u001b[1m')).stderr).not.toContain('\u001b')
   })
 
   test('a database that can not be reached, a wrong password and a log that is not there end with 3', async () => {
@@ -419,12 +433,12 @@ describe('reading', () => {
     await query("insert into customer (name) values ('Aalto Oy'), ('Nordlicht')")
     await query("insert into invoice (number, customer_id, status, total) values ('A-1', 2, 'o', 5)")
     await query("update invoice set customer_id = 3, status = 'p' where number = 'A-1'")
-    const text = await fine('entries', '--model', 'Invoice')
+    const text = await fine('entries', 'model:Invoice')
     expect(text).toContain('changed Customer from Aalto Oy to Nordlicht and 1 more on Invoice A-1')
     expect(text).toMatch(/Status +Open\\u0007 \(o\) → Paid \(p\)/)
     expect(text).toMatch(/Customer +Aalto Oy \(2\) → Nordlicht \(3\)/)
     expect(text).toMatch(/Sum +5\.00 \(not in the log\)/)
-    const json = await fine('entries', '--model', 'Invoice', '--json')
+    const json = await fine('entries', 'model:Invoice', '--json')
     expect(JSON.parse(json.split('\n')[0] ?? '').changes).toEqual({ customer_id: [2, 3], status: ['o', 'p'] })
     expect(json).not.toContain('Paid')
   })
@@ -442,8 +456,8 @@ describe('reading', () => {
     ).toContain('Customer \\u001b]0;owned\\u0007')
   })
 
-  test('entries, entries --json and export give the same entries for the same filter', async () => {
-    const filter = ['--model', 'Invoice', '--model', 'Customer', '--object', '2026-0117']
+  test('entries, entries --json and export give the same entries for the same query', async () => {
+    const filter = ['-action:login', 'model:Invoice model:Customer', 'object:2026-0117']
     const ids = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, id]) => id)
     const json = (await fine('entries', '--json', ...filter))
       .trim()
@@ -467,7 +481,7 @@ describe('reading', () => {
     expect(await ids('--before', '1')).toEqual([])
   })
 
-  test('what one statement did to many rows is one line, which --statement and --unfold open', async () => {
+  test('what one statement did to many rows is one line, which statement: and --unfold open', async () => {
     await query("insert into customer (name) select 'Customer ' || n from generate_series(1, 700) n")
     const folded = await fine('entries', '--limit', '2')
     const sentences = (text: string) =>
@@ -479,8 +493,8 @@ describe('reading', () => {
       'postgres created 700 Customers',
       'ada@example.com changed status from open to paid and 1 more on Invoice 2026-0117',
     ])
-    const statement = /--statement (\d+)/.exec(folded)?.[1] ?? ''
-    expect(sentences(await fine('entries', '--statement', statement, '--limit', '1000'))).toHaveLength(700)
+    const statement = /statement:\d+/.exec(folded)?.[0] ?? ''
+    expect(sentences(await fine('entries', statement, '--limit', '1000'))).toHaveLength(700)
     expect(sentences(await fine('entries', '--unfold', '--limit', '2'))).toEqual([
       'postgres created Customer 700 with 4 values',
       'postgres created Customer 699 with 4 values',
@@ -488,12 +502,12 @@ describe('reading', () => {
   })
 
   test('nothing found is one sentence, and no line of JSON', async () => {
-    expect(await fine('entries', '--actor', 'nobody')).toBe('No entry is in this filter.\n')
-    expect(await fine('entries', '--actor', 'nobody', '--json')).toBe('')
+    expect(await fine('entries', 'actor:nobody')).toBe('No entry is in this query.\n')
+    expect(await fine('entries', 'actor:nobody', '--json')).toBe('')
   })
 
   test('B54 an export holds what the filter shows, and is itself an entry with filter and count', async () => {
-    expect(await fine('export', '--output', 'audit.csv', '--action', 'create')).toBe(
+    expect(await fine('export', '--output', 'audit.csv', 'action:create at:-1w..')).toBe(
       '2 entries written to audit.csv.\n',
     )
     const lines = (await readFile(join(folder, 'audit.csv'), 'utf8')).trim().split('\r\n')
@@ -506,7 +520,13 @@ describe('reading', () => {
       action: 'export',
       outcome: 'success',
       actor_type: 'job',
-      context: { extra: { format: 'csv', count: 2, filter: 'action=create' } },
+      context: {
+        extra: {
+          format: 'csv',
+          count: 2,
+          filter: expect.stringMatching(/^action:create at:\d{4}-\d\d-\d\dT[\d:.]+Z\.\.$/),
+        },
+      },
     })
   })
 
@@ -533,7 +553,7 @@ describe('reading', () => {
       expect(exitCode).toBe(2)
       expect(stderr).toContain("can't be written")
     }
-    expect(await fine('entries', '--action', 'export')).toBe('No entry is in this filter.\n')
+    expect(await fine('entries', 'action:export')).toBe('No entry is in this query.\n')
   })
 })
 

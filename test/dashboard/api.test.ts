@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
+import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Authorization, Authorize } from '../../src/core/authorize.ts'
 import { DaybookError } from '../../src/core/errors.ts'
-import { FILTER_PARAMETERS } from '../../src/core/filter.ts'
+import { printQuery } from '../../src/core/query.ts'
 import { API_ROUTES } from '../../src/dashboard/api.ts'
 import { createDashboard } from '../../src/dashboard/index.ts'
 import { CSV_COLUMNS } from '../../src/export/index.ts'
@@ -136,11 +137,11 @@ function examples(): readonly (readonly [route: string, path: string])[] {
   return [
     ['/entries.json', '/entries.json'],
     ['/entries.json', '/entries.json?count=bounded&limit=200'],
-    ['/entries.json', '/entries.json?count=exactly&model=Product&actor=job%3An'],
+    ['/entries.json', '/entries.json?count=exactly&q=model:Product+actor:job:n'],
     ['/entries.json', `/entries.json?before=${ids[60]}`],
     ['/entries.json', `/entries.json?after=${ids[3]}&limit=2`],
-    ['/entries.json', '/entries.json?text=nobody&model='],
-    ['/entries.json', `/entries.json?model=${hostile}`],
+    ['/entries.json', '/entries.json?q=nobody'],
+    ['/entries.json', `/entries.json?q=${encodeURIComponent(printQuery({ model: [HOSTILE] }))}`],
     ['/entries/{id}.json', `/entries/${ids[0]}.json`],
     ['/entries/{id}.json', `/entries/${ids.at(-1)}.json`],
     ['/objects.json', '/objects.json?model=Invoice&id=117'],
@@ -148,7 +149,7 @@ function examples(): readonly (readonly [route: string, path: string])[] {
     ['/objects.json', `/objects.json?model=${hostile}&id=${hostile}`],
     ['/objects.json', '/objects.json?model=Nothing&id=0'],
     ['/export.json', '/export.json'],
-    ['/export.json', '/export.json?model=Invoice&count=exactly'],
+    ['/export.json', '/export.json?q=model:Invoice&count=exactly'],
     ['/openapi.json', '/openapi.json'],
   ]
 }
@@ -166,11 +167,11 @@ describe('the document', () => {
     }
   })
 
-  test('has the words of the page for its filters, and each of them is understood', async () => {
+  test('takes the query of the page, and understands each of its parameters', async () => {
     const document: Document = await json('/openapi.json')
     for (const route of ['/entries.json', '/export.json']) {
       const names = document.paths[route]?.get.parameters.map(({ name }) => name)
-      expect(names?.slice(0, FILTER_PARAMETERS.length)).toEqual(FILTER_PARAMETERS.map(({ name }) => name))
+      expect(names?.[0]).toBe('q')
     }
     for (const [path, { get }] of Object.entries(document.paths)) {
       const required = get.parameters.filter((parameter) => parameter.required && parameter.in === 'query')
@@ -181,6 +182,12 @@ describe('the document', () => {
         expect(code === undefined || parameter === 'count' || parameter === 'model', `${path} ${name}`).toBe(true)
       }
     }
+  })
+
+  test('is one of OpenAPI 3.1', async () => {
+    const validator = new Validator()
+    expect(await validator.validate(await json('/openapi.json'))).toEqual({ valid: true })
+    expect(validator.version).toBe('3.1')
   })
 
   test('names each operation once, and refers to nothing that is not there', async () => {
@@ -197,7 +204,7 @@ describe('the document', () => {
 describe('the twin of the list', () => {
   test('goes through all entries by its links, both ways, and each is there once', async () => {
     const seen: string[] = []
-    let path: string | null = '/entries.json?limit=50&model=Product'
+    let path: string | null = '/entries.json?limit=50&q=model:Product'
     let last = ''
     while (path) {
       const page = await json(path)
@@ -212,13 +219,13 @@ describe('the twin of the list', () => {
   })
 
   test('has the columns of the view, the digits that were recorded, and the sentence of the page', async () => {
-    const response = await ask('/audit/entries.json?model=Invoice&action=create')
+    const response = await ask('/audit/entries.json?q=model:Invoice+action:create')
     const text = await response.text()
     expect(text).toContain('12345678901234567890.10')
     const [entry] = JSON.parse(text).entries
     expect(Object.keys(entry)).toEqual([...CSV_COLUMNS, 'sentence'])
     expect(entry).toMatchObject({ id: ids[0], recorded_at: expect.stringMatching(/Z$/), tenant_id: 'north' })
-    const [changed] = (await json('/entries.json?model=Invoice&action=update')).entries
+    const [changed] = (await json('/entries.json?q=model:Invoice+action:update')).entries
     expect(changed.changes).toEqual({ status: ['o', 'p'], iban: [{ $daybook: 'masked' }, { $daybook: 'masked' }] })
     expect(changed.sentence).toBe('ada@example.com changed Status from Open to p and 1 more on Invoice 2024-0117')
   })
@@ -232,15 +239,15 @@ describe('the twin of the list', () => {
     const bounded = { count: async () => ({ count: 10_000, orMore: true }) }
     const { count } = await json('/entries.json?count=bounded', { store: bounded })
     expect(count).toEqual({ count: 10_000, or_more: true })
-    expect((await json('/entries.json?count=exactly&model=Product')).count).toEqual({ count: 120, or_more: false })
+    expect((await json('/entries.json?count=exactly&q=model:Product')).count).toEqual({ count: 120, or_more: false })
   })
 
   test('says how far a search came', async () => {
     const searchedTo = new Date('2026-03-03T00:00:00Z')
     const page = async () => ({ entries: [], older: { before: '5' }, searchedTo })
-    expect(await json('/entries.json?text=rare', { store: { page } })).toMatchObject({
+    expect(await json('/entries.json?q=rare', { store: { page } })).toMatchObject({
       searched_to: '2026-03-03T00:00:00.000Z',
-      older: '/audit/entries.json?text=rare&before=5',
+      older: '/audit/entries.json?q=rare&before=5',
     })
   })
 })
@@ -253,12 +260,12 @@ test('the twins of an entry, an object and an export tell what the pages tell', 
   expect(timeline.older).toBe(`/audit/objects.json?model=Invoice&id=117&limit=1&before=${ids[1]}`)
   expect((await json(timeline.older.replace('/audit', ''))).entries[0].id).toBe(ids[0])
   expect(await json('/objects.json?model=Gone&id=a%2Fb.json')).toMatchObject({ deleted: true, object_label: 'gone' })
-  expect(await json('/export.json?model=Invoice')).toEqual({
-    href: '/audit/export.csv?model=Invoice',
+  expect(await json('/export.json?q=model:Invoice')).toEqual({
+    href: '/audit/export.csv?q=model:Invoice',
     format: 'csv',
     columns: CSV_COLUMNS,
     time_zone: 'UTC',
-    filter: 'model=Invoice',
+    filter: 'model:Invoice',
     count: { count: 2, or_more: false },
     allowed: true,
   })
@@ -278,7 +285,11 @@ describe('a problem', () => {
   const invalid = (parameter: string) => ({ status: 400, code: 'invalid_filter', parameter })
   test.each([
     ['/entries.json?form=x', invalid('form')],
-    ['/entries.json?from=yesterday', invalid('from')],
+    [
+      '/entries.json?q=at:yesterday',
+      { ...invalid('q'), detail: expect.stringContaining('at character 4: '), start: 3, end: 12 },
+    ],
+    ['/export.json?q=model:a+foo:b', { ...invalid('q'), start: 8, end: 12 }],
     ['/entries.json?limit=0', invalid('limit')],
     ['/entries.json?limit=201', invalid('limit')],
     ['/entries.json?limit=1&limit=2', invalid('limit')],
@@ -382,6 +393,8 @@ test('HEAD gives the headers of GET and no body; other methods are refused, with
 })
 
 describe('the pages', () => {
+  const query = (text: string) => new URLSearchParams({ q: printQuery({ text: [text] }) })
+
   /** The arguments that a shell gives to the command on a page. */
   async function commandOf(path: string): Promise<string[]> {
     const html = await (await ask(`/audit${path}`)).text()
@@ -400,18 +413,22 @@ describe('the pages', () => {
 
   test.each([
     ['/', '/entries.json'],
-    ['/?model=Invoice&count=exactly&entry=1', '/entries.json?model=Invoice'],
-    ['/?model=Product&before=40', '/entries.json?model=Product&before=40'],
+    ['/?q=model:Invoice&count=exactly&entry=1', '/entries.json?q=model:Invoice'],
+    ['/?q=model:Product&before=40', '/entries.json?q=model:Product&before=40'],
     ['/entries/1', '/entries/1.json'],
     ['/objects/Invoice/117', '/objects.json?model=Invoice&id=117'],
     [
       `/objects?${new URLSearchParams({ model: HOSTILE, id: HOSTILE })}`,
       `/objects.json?${new URLSearchParams({ model: HOSTILE, id: HOSTILE })}`,
     ],
-    [`/?${new URLSearchParams({ text: HOSTILE })}`, `/entries.json?${new URLSearchParams({ text: HOSTILE })}`],
+    [`/?${query(HOSTILE)}`, `/entries.json?${query(HOSTILE)}`],
   ])('%s offers its twin for the shell', async (page, twin) => {
     const [option, cookie, url = ''] = await commandOf(page)
-    expect([option, cookie, url]).toEqual(['--header', 'Cookie: session=1', `https://shop.example/audit${twin}`])
+    expect([option, cookie, url]).toEqual([
+      '--header',
+      'Cookie: session=1',
+      `https://shop.example/audit${twin.replace(/%(3A|2F|40|2C)/g, decodeURIComponent)}`,
+    ])
     expect((await ask(url.replace('https://shop.example', ''))).status).toBe(200)
   })
 })

@@ -1,7 +1,9 @@
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Authorization, Authorize } from '../../src/core/authorize.ts'
 import { currentContext, openContext } from '../../src/core/context.ts'
 import { DaybookError } from '../../src/core/errors.ts'
+import { printQuery } from '../../src/core/query.ts'
 import { createDashboard, type Dashboard } from '../../src/dashboard/index.ts'
 import { unescapeCell } from '../../src/export/index.ts'
 import type { Store } from '../../src/store/index.ts'
@@ -111,7 +113,7 @@ describe('entries that name nobody', () => {
   /** The log with so many of them. */
   const withNobody = (count: number, orMore = false): Store => ({
     ...log.store,
-    unattributed: async () => ({ count, orMore, filter: { actor: ['database:app'], from: '2026-11-22T12:00:00Z' } }),
+    unattributed: async () => ({ count, orMore, filter: { actor: ['database:app'], at: ['2026-11-22T12:00:00Z..'] } }),
   })
   const shown = (path: string, store: Store) =>
     page(
@@ -122,21 +124,21 @@ describe('entries that name nobody', () => {
   test('B46 are counted on the list of everything, with a bound, and lead to themselves', async () => {
     const { html } = await shown('/', withNobody(1000, true))
     expect(textOf(html)).toContain('1,000+ of the last 24 hours name nobody')
-    expect(linkTo(html, 'name nobody')).toBe('/audit/?actor=database%3Aapp&from=2026-11-22T12%3A00%3A00Z')
+    expect(linkTo(html, 'name nobody')).toBe('/audit/?q=actor:database:app+at:2026-11-22T12:00:00Z..')
     expect(textOf((await shown('/', withNobody(1))).html)).toContain('1 of the last 24 hours names nobody')
   })
 
   test('are not spoken of where there are none, and not counted where the list is filtered or another page', async () => {
     expect(textOf((await shown('/', withNobody(0))).html)).not.toContain('nobody')
     const uncounted = { ...log.store, unattributed: () => Promise.reject(new Error('counted')) }
-    for (const path of ['/?model=Invoice', `/?before=${ids.at(-1)}`]) {
+    for (const path of ['/?q=model:Invoice', `/?before=${ids.at(-1)}`]) {
       expect(await shown(path, uncounted)).toMatchObject({ status: 200 })
     }
   })
 
   test('are explained where they are asked for', async () => {
-    expect(textOf((await shown('/?actor=database%3Aapp', withNobody(0))).html)).toContain('These entries name nobody')
-    expect(textOf((await shown('/?actor=user%3A7', withNobody(0))).html)).not.toContain('name nobody')
+    expect(textOf((await shown('/?q=actor:database:app', withNobody(0))).html)).toContain('These entries name nobody')
+    expect(textOf((await shown('/?q=actor:user:7', withNobody(0))).html)).not.toContain('name nobody')
   })
 })
 
@@ -164,10 +166,11 @@ describe('who may look', () => {
     '/objects/Invoice/117',
     '/objects?model=Invoice&id=117',
     '/export.csv',
+    '/suggest?q=actor:',
     '/nowhere',
     '/%zz',
     '/assets/daybook.js',
-    '/?ip=junk',
+    '/?q=ip:junk',
     '/../audit',
   ]
   const methods = ['GET', 'HEAD', 'POST', 'OPTIONS', 'DELETE', 'PROPFIND']
@@ -229,7 +232,7 @@ describe('who may look', () => {
 
 describe('the list', () => {
   test('says each entry in a sentence, under its day, newest first', async () => {
-    const { status, html } = await page('/?model=Invoice')
+    const { status, html } = await page('/?q=model:Invoice')
     expect(status).toBe(200)
     const text = textOf(html)
     expect(text).toContain('ada@example.com changed status from open to paid and 1 more on Invoice 2024-0117')
@@ -250,30 +253,95 @@ describe('the list', () => {
     expect([...back.html.matchAll(/<li id="e(\d+)"/g)].map(([, id]) => id)).toEqual(rows[1])
   })
 
-  test('B47 keeps its whole state in the URL, and brings a form to the short form of it', async () => {
-    const sent = await get(
-      dashboardFor(() => STAFF),
-      '/?text=&actor=&action=update&model=Invoice&from=&to=&ip=',
+  test('B47 keeps its whole state in the URL, and brings a query to its one form', async () => {
+    const location = async (path: string) =>
+      (
+        await get(
+          dashboardFor(() => STAFF),
+          path,
+        )
+      ).headers.get('location')
+    const q = 'model:Invoice+action:update'
+    expect(await location(`/?q=+action:update+MODEL:"Invoice"&entry=${ids[1]}`)).toBe(
+      `/audit/?q=${q}&entry=${ids[1]}#e${ids[1]}`,
     )
-    expect([sent.status, sent.headers.get('location')]).toEqual([303, '/audit/?model=Invoice&action=update'])
-    const { html } = await page(`/?model=Invoice&action=update&entry=${ids[1]}`)
-    expect(html).toMatch(/name="model" value="Invoice" checked/)
-    expect(html).toMatch(/name="action" value="update" checked/)
-    expect(html).not.toMatch(/name="action" value="create" checked/)
-    expect(linkTo(html, 'Export CSV')).toBe('/audit/export.csv?model=Invoice&action=update')
-    expect(linksOf(html).find((link) => link.text === '×')?.href).toBe('/audit/?action=update')
+    expect(await location('/?q=')).toBeNull()
+    const { html } = await page(`/?q=${q}&entry=${ids[1]}`)
+    expect(html).toContain('value="model:Invoice action:update"')
+    expect(linkTo(html, 'Export CSV')).toBe(`/audit/export.csv?q=${q}`)
+  })
+
+  test('has a chip for each value, which turns it round or drops it, and a choice that is switched', async () => {
+    const { html } = await page('/?q=model:Invoice+-action:create+at:-7d..+"Aalto+Oy"')
+    const links = linksOf(html)
+    const labelled = (label: string) =>
+      new RegExp(`href="([^"]*)"[^>]*aria-label="${label}"`)
+        .exec(html)?.[1]
+        ?.replaceAll('&amp;', '&')
+        .replaceAll('&quot;', '"')
+    expect(textOf(html)).toContain('not action Created')
+    expect(textOf(html)).toContain('time last 7 days')
+    expect(labelled('Remove model:Invoice')).toBe('/audit/?q=-action:create+at:-7d..+%22Aalto+Oy%22')
+    expect(labelled('Exclude text Aalto Oy')).toBe('/audit/?q=model:Invoice+-action:create+at:-7d..+-%22Aalto+Oy%22')
+    expect(labelled('Include action Created')).toBe('/audit/?q=model:Invoice+action:create+at:-7d..+%22Aalto+Oy%22')
+    expect(links.find(({ text }) => text === 'Changed')?.href).toBe(
+      '/audit/?q=model:Invoice+action:update+-action:create+at:-7d..+%22Aalto+Oy%22',
+    )
+    expect(links.find(({ text }) => text === '30 days')?.href).toBe(
+      '/audit/?q=model:Invoice+-action:create+at:-30d..+%22Aalto+Oy%22',
+    )
+  })
+
+  test('takes two days of a form into the query', async () => {
+    const dashboard = dashboardFor(() => STAFF)
+    const location = async (query: string) => (await get(dashboard, `/?${query}`)).headers.get('location')
+    expect(await location('q=model:Invoice&from=2026-11-01&to=2026-11-07')).toBe(
+      '/audit/?q=model:Invoice+at:2026-11-01..2026-11-07',
+    )
+    expect(await location('q=&from=2026-11-01&to=')).toBe('/audit/?q=at:2026-11-01..')
+    expect(await location('q=model:Invoice&from=&to=')).toBe('/audit/?q=model:Invoice')
+    // What is no day comes to the page that says so.
+    expect(await location('q=&from=x"+y&to=')).toBe('/audit/?q=at:%22x%5C%22+y..%22')
+  })
+
+  test('leads from each value of an entry to its like, and to all others', async () => {
+    const { html } = await page('/?q=model:Invoice')
+    const cells = [...html.matchAll(/<a class="cell" href="([^"]*)"(?: data-without="([^"]*)")?[^>]*>(.*?)<\/a>/g)].map(
+      ([, only, without, text = '']) => [textOf(text), only, without],
+    )
+    expect(cells).toContainEqual([
+      'ada@example.com',
+      '/audit/?q=actor:user:7+model:Invoice',
+      '/audit/?q=-actor:user:7+model:Invoice',
+    ])
+    expect(cells).toContainEqual([
+      'changed',
+      '/audit/?q=model:Invoice+action:update',
+      '/audit/?q=model:Invoice+-action:update',
+    ])
+    expect(cells).toContainEqual([
+      'status',
+      '/audit/?q=model:Invoice+field:status',
+      '/audit/?q=model:Invoice+-field:status',
+    ])
+    expect(cells).toContainEqual(['Invoice 2024-0117', '/audit/?q=model:Invoice+object-id:117', undefined])
+    expect(cells).toContainEqual([
+      '203.0.113.9',
+      '/audit/?q=model:Invoice+ip:203.0.113.9',
+      '/audit/?q=model:Invoice+-ip:203.0.113.9',
+    ])
   })
 
   test('opens an entry beside it, with what changed and links to all that belongs to it', async () => {
-    const { html } = await page(`/?model=Invoice&entry=${ids[1]}`)
+    const { html } = await page(`/?q=model:Invoice&entry=${ids[1]}`)
     const text = textOf(html)
     expect(text).toContain('What changed')
     expect(text).toContain('masked: it changed, the value is not kept')
     expect(linkTo(html, 'Timeline of this Invoice')).toBe('/audit/objects/Invoice/117')
-    expect(linkTo(html, 'This request')).toBe('/audit/?request=req-1')
+    expect(linkTo(html, 'This request')).toBe('/audit/?q=request:req-1')
     expect(linkTo(html, '203.0.113.9')).not.toBe('')
-    expect(linkTo(html, 'Close')).toBe('/audit/?model=Invoice')
-    expect(linkTo(html, 'Older entry')).toBe(`/audit/?model=Invoice&entry=${ids[0]}#e${ids[0]}`)
+    expect(linkTo(html, 'Close')).toBe('/audit/?q=model:Invoice')
+    expect(linkTo(html, 'Older entry')).toBe(`/audit/?q=model:Invoice&entry=${ids[0]}#e${ids[0]}`)
   })
 
   test('folds what one statement did to many objects into one line, however many pages it would take', async () => {
@@ -291,7 +359,7 @@ describe('the list', () => {
        select $1, 'update', 'user', 'Price', n, $2, '{"price":[1,2]}', '{price}' from generate_series(1, 1203) n`,
       [recorded_at, first],
     )
-    const { html } = await page('/?model=Price')
+    const { html } = await page('/?q=model:Price')
     expect(textOf(html)).toContain('nightly-prices changed price on 1,204 Prices')
     expect(textOf(html)).toContain('50 of 1,204 are on this page')
     // The one line would be a poor page: what is older follows it, and the next page goes on behind that.
@@ -310,11 +378,19 @@ describe('the list', () => {
     await log.pool.query("delete from daybook.entry where model = 'Price'")
   })
 
-  test('says when nothing matches, and how to drop what was asked for', async () => {
-    const { status, html } = await page('/?ip=192.0.2.1')
+  test('says when nothing matches which part takes everything away, and drops it', async () => {
+    const { status, html } = await page('/?q=model:Invoice+ip:192.0.2.1+ip:192.0.2.2')
     expect(status).toBe(200)
     expect(textOf(html)).toContain('No entry matches')
-    expect(html).toContain('aria-label="Remove address 192.0.2.1"')
+    expect(textOf(html)).toMatch(/Without this part there are entries: ?ip:192.0.2.1 ip:192.0.2.2 ?Drop it: 2 entries/)
+    expect(textOf(html)).not.toContain('model:Invoice Drop')
+    expect(linkTo(html, 'Drop it')).toBe('/audit/?q=model:Invoice')
+    const both = await page('/?q=actor:nobody+ip:192.0.2.1')
+    expect(textOf(both.html)).toContain('No single part is the reason')
+    const left = await page('/?q=model:Invoice+-model:Invoice')
+    expect(linksOf(left.html).filter(({ text }) => text.startsWith('Drop it'))).toHaveLength(2)
+    const alone = await page('/?q=-at:2000..')
+    expect(textOf(alone.html)).toMatch(/No entry of the log has this. ?-at:2000.. ?Drop it: 123 entries/)
   })
 
   test('of an empty log shows what is tracked', async () => {
@@ -358,7 +434,9 @@ describe('a page of one entry or object', () => {
       ['..', 'dots'],
       ['a/b?c#d%2F ü', 'slash'],
     ] as const) {
-      const { html: list } = await page(`/?${new URLSearchParams({ model: 'Odd', 'object-id': key })}`)
+      const { html: list } = await page(
+        `/?${new URLSearchParams({ q: printQuery({ model: ['Odd'], objectId: [key] }) })}`,
+      )
       const entry = below(linksOf(list).find((link) => link.href.includes('entry='))?.href ?? '')
       const href = linkTo((await page(entry)).html, 'Timeline of this Odd')
       const timeline = await page(below(new URL(href, base).href.slice('http://127.0.0.1'.length)))
@@ -378,22 +456,26 @@ describe('a page of one entry or object', () => {
 
 describe('what can’t be shown', () => {
   test.each([
-    ['/?from=2026-13-01', 'from'],
-    ['/?ip=999.1.1.1', 'ip'],
-    ['/?outcome=maybe', 'outcome'],
-    ['/?action=DROP%20TABLE', 'action'],
+    ['/?q=at:2026-13-01', 'at character 4'],
+    ['/?q=ip:999.1.1.1', 'ip'],
+    ['/?q=outcome:maybe', 'outcome'],
+    ['/?q=action:DROP%20TABLE', 'action'],
+    ['/?q=actor:ada+acton:login', 'at character 11'],
+    ['/?q="open', 'at character 1:'],
+    ['/?q=a&q=b', 'q'],
+    ['/?model=Invoice', 'model'],
     ['/?before=abc', 'before'],
     [`/?after=${10n ** 30n}`, 'after'],
     ['/?before=1&after=2', 'after'],
     ['/?entry=0', 'entry'],
     ['/?colour=red', 'colour'],
-    ['/?actor=%00', 'actor'],
-    ['/?actor=%ED%A0%80', undefined],
-    ['/export.csv?to=never', 'to'],
+    ['/?q=actor:%00', 'actor'],
+    ['/?q=actor:%ED%A0%80', undefined],
+    ['/export.csv?q=at:never', 'at'],
     ['/export.csv?before=5', 'before'],
     ['/entries/abc', 'entry'],
     [`/entries/${10n ** 30n}`, 'entry'],
-    ['/objects/A/%00', 'object-id'],
+    ['/objects/A/%00', 'id'],
     ['/objects', 'model'],
     ['/objects/A/1?before=x', 'before'],
   ])('%s is answered with 400 and the part that is wrong, never 500', async (path, parameter) => {
@@ -481,14 +563,17 @@ describe('every page', () => {
         database: { application: evil, role: evil, address: evil },
       }),
     })
-    const query = new URLSearchParams({ model: evil, actor: evil, text: evil, 'object-id': evil, request: evil })
+    const query = new URLSearchParams({
+      q: printQuery({ model: [evil], actor: [evil], text: [evil], objectId: [evil], not: { request: [evil] } }),
+    })
     const clerk = dashboardFor(() => ({ allow: false, reason: 'forbidden', viewer: { id: evil, label: evil } }))
     const pages = [
       await page(`/?entry=${id}`),
       await page(`/entries/${id}`),
       await page(`/objects/${encodeURIComponent(evil)}/${encodeURIComponent(evil)}`),
       await page(`/?${query}`),
-      await page(`/?${new URLSearchParams({ ip: evil })}`),
+      await page(`/?${new URLSearchParams({ q: `model:A ip:${evil}` })}`),
+      await page(`/?${new URLSearchParams({ q: evil })}`),
       await page(`/?${new URLSearchParams([[evil, evil]])}`),
       await page(`/${encodeURIComponent(evil)}`),
       await page('/', clerk),
@@ -502,7 +587,7 @@ describe('every page', () => {
       expect(strayBrackets).toBeNull()
       expect(elements).not.toContain('img')
       expect([...attributes].filter((name) => name.startsWith('on') || name === 'style')).toEqual([])
-      expect(html.match(/<script/g)?.length ?? 0).toBeLessThanOrEqual(1)
+      expect(html.match(/<script/g)?.length ?? 0).toBeLessThanOrEqual(2)
     }
     expect(textOf(pages[1]?.html ?? '')).toContain(evil)
     expect(textOf(pages[2]?.html ?? '')).toContain(evil)
@@ -510,7 +595,14 @@ describe('every page', () => {
   })
 
   test('has no inline script or style, and headers that allow none', async () => {
-    for (const path of ['/', `/?entry=${ids[1]}`, `/entries/${ids[0]}`, '/objects/Invoice/117', '/?ip=x', '/nowhere']) {
+    for (const path of [
+      '/',
+      `/?entry=${ids[1]}`,
+      `/entries/${ids[0]}`,
+      '/objects/Invoice/117',
+      '/?q=ip:x',
+      '/nowhere',
+    ]) {
       const { html, headers } = await page(path)
       const { elements, attributes } = markupOf(html)
       expect(elements).not.toContain('style')
@@ -518,7 +610,7 @@ describe('every page', () => {
       expect(html).not.toMatch(/<script[^>]*>[^<]/)
       expect(html).not.toMatch(/(?:src|href|action)="(?:https?:)?\/\//)
       expect(headers.get('content-security-policy')).toBe(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
       )
       expect(headers.get('x-content-type-options')).toBe('nosniff')
       expect(headers.get('referrer-policy')).toBe('same-origin')
@@ -543,10 +635,24 @@ describe('every page', () => {
     expect(beyond.status).toBe(404)
   })
 
-  test('loads a stylesheet that is open to all and a script that is not, kept for ever under the name of their content', async () => {
+  test('loads a stylesheet that is open to all and scripts that are not, kept for ever under the name of their content', async () => {
     const { html } = await page('/')
     const files = [...html.matchAll(/(?:href|src)="\/audit(\/assets\/[^"]+)"/g)].map(([, path = '']) => path)
-    expect(files).toHaveLength(2)
+    expect(files).toHaveLength(3)
+    const scripts = await Promise.all(
+      files
+        .filter((path) => path.endsWith('.js'))
+        .map(async (path) =>
+          (
+            await get(
+              dashboardFor(() => STAFF),
+              path,
+            )
+          ).arrayBuffer(),
+        ),
+    )
+    const size = scripts.reduce((sum, script) => sum + gzipSync(script).length, 0)
+    expect(size).toBeLessThan(60_000)
     const nobody = dashboardFor(() => ({ allow: false, reason: 'forbidden' }))
     for (const path of files) {
       const response = await get(
@@ -580,13 +686,69 @@ describe('every page', () => {
   })
 })
 
+describe('what a query can be completed to', () => {
+  interface Completions {
+    start: number
+    end: number
+    completions: { text: string; label: string; note?: string }[]
+  }
+  const suggested = async (typed: string) => {
+    const place = typed.indexOf('|')
+    const query = new URLSearchParams({ q: typed.replace('|', ''), place: String(place) })
+    const response = await get(
+      dashboardFor(() => STAFF),
+      `/suggest?${query}`,
+    )
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/json'])
+    const { start, end, completions } = (await response.json()) as Completions
+    return { word: typed.replace('|', '').slice(start, end), texts: completions.map(({ text }) => text), completions }
+  }
+
+  test.each([
+    ['ac|', 'ac', ['actor:', 'action:']],
+    ['model:Invoice -act|', '-act', ['-actor:', '-action:']],
+    ['x action:cr|eate y', 'action:create', ['action:create']],
+    ['action:eat|', 'action:eat', ['action:create']],
+    ['-model:inv|', '-model:inv', ['-model:Invoice']],
+    ['actor:ADA|', 'actor:ADA', ['actor:user:7']],
+    ['actor:user:7|', 'actor:user:7', ['actor:user:7']],
+    ['outcome:f|', 'outcome:f', ['outcome:failure']],
+    ['ip:203|', 'ip:203', ['ip:203.0.113.9']],
+    ['object:0117|', 'object:0117', ['object:2024-0117']],
+    ['at:-2|', 'at:-2', ['at:-24h..']],
+    ['request:r|', 'request:r', []],
+    ['ada|', 'ada', ['actor:user:7']],
+    ['tenant:"|', 'tenant:"', []],
+  ])('%s', async (typed, word, texts) => {
+    expect(await suggested(typed)).toMatchObject({ word, texts })
+  })
+
+  test('begins with the keys, says what each is, and takes any text', async () => {
+    const { completions } = await suggested('|')
+    expect(completions.map(({ label }) => label).slice(0, 3)).toEqual(['actor:', 'model:', 'object:'])
+    expect(completions[0]?.note).toContain('TYPE:ID')
+    for (const typed of [
+      '\0|',
+      'model:\ud800|',
+      `${'x'.repeat(3000)}|`,
+      'action:%|',
+      'actor:\\|',
+      '"|',
+      '\u{10ffff}|',
+      "'; drop table x|",
+    ]) {
+      expect((await suggested(typed)).texts, typed).toEqual([])
+    }
+  })
+})
+
 describe('an export', () => {
   test('B54 B42 holds what the filter shows, and is on record with filter and count', async () => {
     const context = openContext({ requestId: 'req-9', ipAddress: '198.51.100.1' })
     const response = await context.run(() =>
       get(
         dashboardFor(() => STAFF),
-        '/export.csv?model=Invoice',
+        '/export.csv?q=model:Invoice',
       ),
     )
     context.end()
@@ -598,7 +760,7 @@ describe('an export', () => {
     expect(recorded).toEqual([
       {
         actor: { id: '2', label: 'staff@example.com' },
-        event: { action: 'export', outcome: 'success', extra: { filter: 'model=Invoice', format: 'csv', count: 2 } },
+        event: { action: 'export', outcome: 'success', extra: { filter: 'model:Invoice', format: 'csv', count: 2 } },
         // The request was over before the last entry left.
         context: expect.objectContaining({ requestId: 'req-9', ipAddress: '198.51.100.1' }),
       },
@@ -611,7 +773,7 @@ describe('an export', () => {
     )
     const response = await get(
       dashboardFor(() => STAFF),
-      '/export.csv?model=Bulk',
+      '/export.csv?q=model:Bulk',
     )
     const reader = response.body?.getReader()
     await reader?.read()
@@ -631,7 +793,7 @@ describe('an export', () => {
       recordAs: () => Promise.reject(new Error('the log refused')),
       onError: () => {},
     })
-    const response = await get(dashboard, '/export.csv?model=Invoice')
+    const response = await get(dashboard, '/export.csv?q=model:Invoice')
     await expect(response.text()).rejects.toThrow('the log refused')
   })
 })

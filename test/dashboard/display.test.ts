@@ -120,7 +120,7 @@ describe('B21 the display', () => {
     expect((await page(`/entries/${id}`)).text).toContain('to Renamed on Invoice A-1')
     expect((await page(`/entries/${before}`)).text).toMatch(/− Aalto 1/)
     expect((await page(`/entries/${id}`)).text).toMatch(/"customer_id": \[ 2, 1 \]/)
-    const csv = await (await dashboard()(new Request('http://127.0.0.1/export.csv?model=Invoice'))).text()
+    const csv = await (await dashboard()(new Request('http://127.0.0.1/export.csv?q=model:Invoice'))).text()
     expect(csv).toContain('{""customer_id"":[2,1]}')
     expect(csv).not.toContain('Renamed')
   })

@@ -19,6 +19,7 @@ const FILES: Readonly<Record<string, string>> = {
   '@sequelize/core': 'sequelize-7.contract.ts',
   knex: 'knex.contract.ts',
   objection: 'objection.contract.ts',
+  postgres: 'postgres-js-ways.ts',
 }
 
 const rows = [...page.matchAll(/^\| `([^`]+)` \| ([\d][^ ]*) \| (.+?) \| (.+) \|$/gm)]
@@ -37,10 +38,11 @@ test('each library of the page about connections was tried with the version and 
   }
 })
 
-test('what the page about connections shows of Drizzle and postgres.js is what was tried', () => {
+test('what the page about connections shows of Drizzle, postgres.js and other drivers is what was tried', () => {
   for (const [name, path] of [
     ['bind', 'drizzle.contract.ts'],
-    ['beginAs', 'postgres-js.contract.ts'],
+    ['approve', 'postgres-js.contract.ts'],
+    ['beginAs', 'other-driver.contract.ts'],
   ]) {
     const [shown] = new RegExp(`function ${name}\\([\\s\\S]*?\\n}\\n`).exec(page) ?? []
     expect(shown).toBeDefined()

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Entry } from '../../src/core/entry.ts'
 import { parseExactJson } from '../../src/core/exact-json.ts'
-import { parseFilter } from '../../src/core/filter.ts'
+import { parseQuery } from '../../src/core/query.ts'
 import { CSV_COLUMNS, escapeCell, exportCsv, unescapeCell } from '../../src/export/index.ts'
 import { testEntry } from '../core/entry.ts'
 import fc from '../fast-check.ts'
@@ -110,7 +110,7 @@ describe('an export of a filter', () => {
   afterAll(() => log.close())
 
   test('B54 holds exactly what the filter shows, masked as it is shown', async () => {
-    const filter = parseFilter(new URLSearchParams('model=Invoice'))
+    const filter = parseQuery('model:Invoice')
     const shown = await log.store.page({ filter, limit: 100 })
     const [, ...lines] = await linesOf(log.store.stream(filter))
     expect(lines.map(([id]) => id)).toEqual(shown.entries.map((entry) => entry.id))

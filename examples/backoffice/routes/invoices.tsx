@@ -1,6 +1,7 @@
 import { type Response, Router } from 'express'
+import { raw } from 'hono/html'
 import { CompiledQuery, type Kysely, sql, type Transaction } from 'kysely'
-import { personIn, requireRight, signedIn } from '../access.ts'
+import { type Person, personIn, requireRight, signedIn } from '../access.ts'
 import { type FieldErrors, type Fields, fieldsOf, rowId } from '../form.ts'
 import { addDays, formatDay, formatMoney, today } from '../format.ts'
 import {
@@ -176,6 +177,7 @@ export function invoiceRoutes({ db, daybook }: Services): Router {
     const invoice = await invoiceOf(req.params.id)
     const lines = await linesOfInvoice(invoice.id)
     const total = lines.reduce((sum, line) => sum + Math.round(Number(line.unit_price) * 100) * line.quantity, 0) / 100
+    const history = person.may('log') && (await historyOf(person, invoice))
     await render(
       res,
       <Page
@@ -277,6 +279,12 @@ export function invoiceRoutes({ db, daybook }: Services): Router {
             )}
           </section>
         </div>
+        {history && (
+          <section class="card history" aria-labelledby="history">
+            <h2 id="history">What happened lately</h2>
+            {raw(history)}
+          </section>
+        )}
       </Page>,
     )
   })
@@ -361,6 +369,12 @@ export function invoiceRoutes({ db, daybook }: Services): Router {
     await db.deleteFrom('invoice').where('id', '=', invoice.id).execute()
     res.redirect(303, '/invoices?notice=deleted')
   })
+
+  /** The newest entries of the log about an invoice, as the log shows them. */
+  function historyOf(person: Person, invoice: Invoice): Promise<string> {
+    const viewer = { id: String(person.id), label: person.email }
+    return daybook.timeline({ model: 'Invoice', id: String(invoice.id), limit: 5, basePath: '/audit', viewer })
+  }
 
   async function form(
     res: Response,

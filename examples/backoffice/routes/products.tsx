@@ -80,7 +80,7 @@ export function productRoutes({ db, daybook }: Services): Router {
     const notice = changed && (
       <>
         {count(changed, 'price')} changed in one go.{' '}
-        {person.may('log') && <a href={`/audit?${requestFilter(req.query.request)}`}>See each of them in the log</a>}
+        {person.may('log') && <a href={`/audit?${requestQuery(req.query.request)}`}>See each of them in the log</a>}
       </>
     )
     const found = category ? db.selectFrom('product').where('category', '=', category) : db.selectFrom('product')
@@ -266,9 +266,9 @@ export function productRoutes({ db, daybook }: Services): Router {
   return router
 }
 
-/** The filter of the log for what one request did. */
-function requestFilter(request: unknown): URLSearchParams {
-  return new URLSearchParams(typeof request === 'string' && request ? { request } : { model: 'Product' })
+/** The query of the log for what one request did. */
+function requestQuery(request: unknown): URLSearchParams {
+  return new URLSearchParams({ q: typeof request === 'string' && request ? `request:${request}` : 'model:Product' })
 }
 
 function fieldsFrom({ name, price, stock, is_active }: Product): Fields {

@@ -25,17 +25,33 @@ function isPostgresError(error: unknown): error is PostgresError {
   return error instanceof Error && typeof (error as { code?: unknown }).code === 'string'
 }
 
-/** A failure of the database as a {@link DaybookError} where it has a meaning of its own; else as it came. */
+/** A failure of the database as a {@link DaybookError} where it has a meaning of its own; else as it came, but for the values in it. */
 export function captureError(error: unknown): unknown {
-  if (isDaybookError(error) || !isPostgresError(error)) return error
-  const code = CODES[error.code]
-  if (!code) return error
+  if (isDaybookError(error)) return error
+  const code = isPostgresError(error) && CODES[error.code]
+  if (!code) return withoutValues(error)
   const advice = error.hint ?? ADVICE[error.code]
   const what = /[.?!]$/.test(error.message) ? error.message : `${error.message}.`
   return new DaybookError(code, advice ? `${what} ${advice}` : what, {
     cause: error,
     details: { sqlState: error.code },
   })
+}
+
+/** Where an ORM keeps the error of the driver. */
+const INNER = ['cause', 'driverError', 'original', 'parent'] as const
+/** Where PostgreSQL repeats the row that it refused, or a part of it. */
+const WITH_VALUES = ['detail', 'where'] as const
+
+/** The same error, so that whoever looks for a SQLSTATE finds it, without the entry: an error ends in the server's log. */
+function withoutValues(error: unknown): unknown {
+  let inner: unknown[] = [error]
+  for (let depth = 0; depth < 4; depth += 1) {
+    const errors = inner.filter((one): one is Record<string, unknown> => typeof one === 'object' && one !== null)
+    for (const one of errors) for (const part of WITH_VALUES) if (typeof one[part] === 'string') one[part] = undefined
+    inner = errors.flatMap((one) => INNER.map((part) => one[part]))
+  }
+  return error
 }
 
 const HELD = 'Another transaction holds the table. Try again when it has ended, or allow a longer wait.'

@@ -82,7 +82,13 @@ const RULES = {
     message: ({ number, of }) =>
       `${number} of ${of} statements that were sent at once came with the context of another one: entries name the wrong person.`,
     advice: () =>
-      'Let the ORM use the pool of createPool() itself: a plain pg.Pool over Daybook’s Client runs who waits in the context of who was before.',
+      'Let the ORM use the pool of createPool() itself: a plain pg.Pool over Daybook’s Client runs who waits in the context of who was before. With Prisma, bind its client: bindPrisma() of daybook/connection/prisma.',
+  },
+  transactions_not_tried: {
+    severity: 'warning',
+    message: () =>
+      'Prisma was tried with single statements alone: in transactions a client that bindPrisma() was not called for mixes the contexts of requests.',
+    advice: () => 'Try its transactions: verifyWiring((sql) => prisma.$transaction([prisma.$queryRawUnsafe(sql)])).',
   },
   context_left_behind: {
     severity: 'error',

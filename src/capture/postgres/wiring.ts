@@ -81,7 +81,13 @@ export function unattributedOf(pool: object): number {
   return typeof count === 'number' ? count : 0
 }
 
-async function tryContexts(run: RunSql, role: string, atOnce: number): Promise<Finding[]> {
+async function tryContexts(runSql: RunSql, role: string, atOnce: number): Promise<Finding[]> {
+  let isPrismaAlone = false
+  const run = (sql: string) => {
+    const answer = runSql(sql)
+    isPrismaAlone ||= isPromiseOfPrisma(answer)
+    return answer
+  }
   const marks = Array.from({ length: atOnce + 1 }, () => randomUUID())
   const [first = '', ...others] = marks
   const written = await askAs(run, first, WRITE)
@@ -100,7 +106,15 @@ async function tryContexts(run: RunSql, role: string, atOnce: number): Promise<F
     ...(written.refused !== null && !written.read_only
       ? [toFinding('entry_refused', { role, reason: written.refused })]
       : []),
+    ...(isPrismaAlone ? [toFinding('transactions_not_tried', {})] : []),
   ]
+}
+
+/** One statement of Prisma's, as it is before it is sent: a transaction would have given a promise of the language's own. */
+function isPromiseOfPrisma(answer: unknown): boolean {
+  return (
+    (answer as { readonly [Symbol.toStringTag]?: unknown } | null | undefined)?.[Symbol.toStringTag] === 'PrismaPromise'
+  )
 }
 
 function askAs(run: RunSql, mark: string, sql: string): Promise<Seen> {

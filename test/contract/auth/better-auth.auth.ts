@@ -171,21 +171,27 @@ describeAuth(`Better Auth ${inject('version')}`, createSubject(), (log) => {
   })
 
   test.each([
-    ['set-role', { role: 'admin' }, 'permission_granted'],
+    ['set-role', { role: 'admin' }, 'permission_granted', 'admin'],
+    ['set-role', { role: ['admin', 'user'] }, 'permission_granted', 'admin,user'],
+    ['set-role', { role: `\0${'x'.repeat(1000)}` }, 'permission_granted', `\uFFFD${'x'.repeat(254)}…`],
+    ['update-user', { data: { role: 'admin' } }, 'permission_granted', 'admin'],
     ['ban-user', {}, 'user.banned'],
     ['unban-user', {}, 'user.unbanned'],
     ['impersonate-user', {}, 'impersonation_started'],
     ['set-user-password', { newPassword: 'hush another password' }, 'password_changed'],
   ])(
     'B41 what an administrator alone may do is refused to others, and the refusal is an entry: %s',
-    async (path, body, action) => {
+    async (path, body, action, role?: string) => {
       const person = await signedIn()
       const other = await signedIn()
       const response = await person.visitor.post(`/api/auth/admin/${path}`, { userId: other.id, ...body })
       expect(response.status).toBe(403)
       expect(await log().event()).toMatchObject({
         ...{ action, outcome: 'denied', actor_id: person.id, object_id: other.id, object_label: other.email },
-        request_id: response.headers.get('x-request-id'),
+        ...{
+          request_id: response.headers.get('x-request-id'),
+          context: { extra: { reason: expect.any(String), ...(role && { role }) } },
+        },
       })
       await log().forget()
       await createVisitor(log().url).post(`/api/auth/admin/${path}`, { userId: other.id, ...body })

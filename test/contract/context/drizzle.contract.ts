@@ -1,7 +1,8 @@
 import { eq, type SQL, sql } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import { integer, pgTable, text } from 'drizzle-orm/pg-core'
-import type { Inside, Session } from './subject.ts'
+import { openPglite } from './pglite.ts'
+import type { Inside, OpenSubject, Session } from './subject.ts'
 import { describeSubject } from './suite.ts'
 
 const invoice = pgTable('invoice', { id: integer().primaryKey(), who: text().notNull(), total: integer().notNull() })
@@ -31,7 +32,7 @@ function insideOf(transaction: Transaction): Inside {
   return { ...sessionOf(transaction), nested: (work) => transaction.transaction((inner) => work(insideOf(inner))) }
 }
 
-describeSubject('Drizzle', ({ pg, options }) => {
+const onDrizzle: OpenSubject = ({ pg, options }) => {
   const pool = new pg.Pool(options)
   const db = drizzle({ client: pool })
   return {
@@ -40,4 +41,7 @@ describeSubject('Drizzle', ({ pg, options }) => {
       db.transaction((inside) => work(insideOf(inside)), isolationLevel && { isolationLevel }),
     close: () => pool.end(),
   }
-})
+}
+
+describeSubject('Drizzle', onDrizzle)
+describeSubject('Drizzle, on PGlite', onDrizzle, { openPlace: openPglite })

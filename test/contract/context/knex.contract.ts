@@ -1,5 +1,6 @@
 import knex, { type Knex } from 'knex'
-import type { Inside, Session } from './subject.ts'
+import { openPgliteSocket } from './pglite.ts'
+import type { Inside, OpenSubject, Session } from './subject.ts'
 import { describeSubject } from './suite.ts'
 
 interface Invoice {
@@ -23,7 +24,7 @@ function insideOf(transaction: Knex.Transaction): Inside {
   return { ...sessionOf(transaction), nested: (work) => transaction.transaction((inner) => work(insideOf(inner))) }
 }
 
-describeSubject('Knex', ({ pg, options: { connectionString, max } }) => {
+const onKnex: OpenSubject = ({ pg, options: { connectionString, max } }) => {
   const db = knex({ client: 'pg', connection: connectionString, pool: { min: 0, max } })
   db.client.driver = pg
   return {
@@ -32,4 +33,7 @@ describeSubject('Knex', ({ pg, options: { connectionString, max } }) => {
       db.transaction((transaction) => work(insideOf(transaction)), isolationLevel && { isolationLevel }),
     close: () => db.destroy(),
   }
-})
+}
+
+describeSubject('Knex', onKnex)
+describeSubject('Knex, on PGlite', onKnex, { openPlace: openPgliteSocket })

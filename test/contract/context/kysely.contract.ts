@@ -1,5 +1,6 @@
 import { CompiledQuery, type ControlledTransaction, Kysely, PostgresDialect } from 'kysely'
-import type { Inside, Session } from './subject.ts'
+import { openPglite } from './pglite.ts'
+import type { Inside, OpenSubject, Session } from './subject.ts'
 import { describeSubject } from './suite.ts'
 
 interface Tables {
@@ -34,7 +35,7 @@ function insideOf(transaction: ControlledTransaction<Tables>): Inside {
   }
 }
 
-describeSubject('Kysely', ({ pg, options }) => {
+const kysely: OpenSubject = ({ pg, options }) => {
   const pool = new pg.Pool(options)
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
   return {
@@ -53,4 +54,7 @@ describeSubject('Kysely', ({ pg, options }) => {
     },
     close: () => db.destroy(),
   }
-})
+}
+
+describeSubject('Kysely', kysely)
+describeSubject('Kysely, on PGlite', kysely, { openPlace: openPglite })

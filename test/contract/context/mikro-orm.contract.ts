@@ -1,5 +1,6 @@
 import { EntitySchema, IsolationLevel, MikroORM, type SqlEntityManager } from '@mikro-orm/postgresql'
-import type { Inside, Isolation, Session } from './subject.ts'
+import { openPgliteSocket } from './pglite.ts'
+import type { Inside, Isolation, OpenSubject, Session } from './subject.ts'
 import { describeSubject } from './suite.ts'
 
 interface Invoice {
@@ -41,7 +42,7 @@ const LEVELS = {
   serializable: IsolationLevel.SERIALIZABLE,
 } as const satisfies Record<Isolation, IsolationLevel>
 
-describeSubject('MikroORM 7', async ({ pg, options: { connectionString, max } }) => {
+const mikroOrm: OpenSubject = async ({ pg, options: { connectionString, max } }) => {
   const orm = await MikroORM.init({
     clientUrl: connectionString,
     entities: [Invoice],
@@ -55,4 +56,7 @@ describeSubject('MikroORM 7', async ({ pg, options: { connectionString, max } })
       fork().transactional((inside) => work(insideOf(inside)), level && { isolationLevel: LEVELS[level] }),
     close: () => orm.close(),
   }
-})
+}
+
+describeSubject('MikroORM 7', mikroOrm)
+describeSubject('MikroORM 7, on PGlite', mikroOrm, { openPlace: openPgliteSocket })

@@ -1,7 +1,9 @@
 import knex from 'knex'
 import { Model, type TransactionOrKnex, transaction as transact } from 'objection'
-import type { Inside, Session } from './subject.ts'
+import { openPgliteSocket } from './pglite.ts'
+import type { Inside, OpenSubject, Session } from './subject.ts'
 import { describeSubject } from './suite.ts'
+import { describeWiring } from './wiring.ts'
 
 class Invoice extends Model {
   static override tableName = 'invoice'
@@ -24,7 +26,7 @@ function insideOf(db: TransactionOrKnex): Inside {
   return { ...sessionOf(db), nested: (work) => transact(db, (inner) => work(insideOf(inner))) }
 }
 
-describeSubject('Objection', ({ pg, options: { connectionString, max } }) => {
+const objection: OpenSubject = ({ pg, options: { connectionString, max } }) => {
   const db = knex({ client: 'pg', connection: connectionString, pool: { min: 0, max } })
   db.client.driver = pg
   return {
@@ -33,4 +35,14 @@ describeSubject('Objection', ({ pg, options: { connectionString, max } }) => {
       db.transaction((inside) => work(insideOf(inside)), isolationLevel && { isolationLevel }),
     close: () => db.destroy(),
   }
+}
+
+describeSubject('Objection', objection)
+describeSubject('Objection, on PGlite', objection, { openPlace: openPgliteSocket })
+
+describeWiring('Objection', (pg, connection) => {
+  const db = knex({ client: 'pg', connection })
+  db.client.driver = pg
+  const Bound = Invoice.bindKnex(db)
+  return { run: (sql) => Bound.knex().raw(sql), close: () => db.destroy() }
 })

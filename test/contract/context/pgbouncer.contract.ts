@@ -4,6 +4,7 @@ import pg from 'pg'
 import { expect, test } from 'vitest'
 import { openPgBouncer } from './pgbouncer.ts'
 import { CALLBACKS, COPY_ROUND_TRIPS, COPY_STREAMS, CURSORS, PROMISES, QUERY_STREAMS } from './plain-pg.ts'
+import { WAYS } from './postgres-js-ways.ts'
 import { describeSubject } from './suite.ts'
 
 // PgBouncer knows of named statements from 1.21 on.
@@ -14,6 +15,10 @@ describeSubject('pg with query streams, behind PgBouncer', QUERY_STREAMS, { open
 describeSubject('pg with copy streams, behind PgBouncer', COPY_STREAMS, {
   openPlace: openPgBouncer,
   moreRoundTrips: COPY_ROUND_TRIPS,
+})
+// Where values need describing first, postgres.js itself waits for ever now and then on one server connection of PgBouncer 1.18.
+describeSubject('postgres.js with texts alone, behind PgBouncer', WAYS['a text alone, in a Query message'], {
+  openPlace: openPgBouncer,
 })
 
 test('B33 behind PgBouncer a context never reaches the statement of somebody else on the same server connection', async () => {

@@ -1,11 +1,13 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import { createDaybook } from 'daybook'
+import { verifyWiring } from 'daybook/capture/postgres'
 import { createPool } from 'daybook/connection/pg'
 import { bindPrisma } from 'daybook/connection/prisma'
 import { expect, test } from 'vitest'
+import { openPglite } from './pglite.ts'
 import { openPostgres } from './place.ts'
 import { type Prisma, PrismaClient } from './prisma/generated/client.ts'
-import type { Inside, Isolation, Session, Subject } from './subject.ts'
+import type { Inside, Isolation, OpenSubject, Session, Subject } from './subject.ts'
 import { describeSubject } from './suite.ts'
 
 function sessionOf(db: Prisma.TransactionClient): Session {
@@ -58,11 +60,14 @@ function subjectOf(db: PrismaClient, session: Session, close: () => Promise<unkn
   }
 }
 
-describeSubject('Prisma', ({ pg, options }) => {
+const prisma: OpenSubject = ({ pg, options }) => {
   const pool = new pg.Pool(options)
   const db = bindPrisma(new PrismaClient({ adapter: new PrismaPg(pool) }))
   return subjectOf(db, sessionOf(db), () => pool.end())
-})
+}
+
+describeSubject('Prisma', prisma)
+describeSubject('Prisma, on PGlite', prisma, { openPlace: openPglite })
 
 describeSubject('Prisma with $extends, and lists of statements in a transaction', ({ pg, options }) => {
   const pool = new pg.Pool(options)
@@ -116,4 +121,23 @@ test('B31 what requests ask for in the same turn, in transactions and in lists, 
 
 test('what is no client of Prisma is refused', () => {
   expect(() => bindPrisma({})).toThrow(expect.objectContaining({ code: 'invalid_option' }))
+})
+
+test('B31 a client that is not bound is told of, and one that is tried outside of transactions alone', async () => {
+  const place = await openPostgres()
+  const pool = createPool({ ...place.options, max: 5 })
+  const db = new PrismaClient({ adapter: new PrismaPg(pool) })
+  const told = async (run: (sql: string) => unknown) =>
+    (await verifyWiring(run)).findings.map(({ severity, code }) => `${severity} ${code}`)
+  const inTransaction = (sql: string) => db.$transaction([db.$queryRawUnsafe(sql)])
+  try {
+    expect(await told(inTransaction)).toContain('error context_mixed')
+    expect(await told((sql) => db.$queryRawUnsafe(sql))).toEqual(['warning transactions_not_tried'])
+    bindPrisma(db)
+    expect(await told(inTransaction)).toEqual([])
+  } finally {
+    await db.$disconnect()
+    await pool.end()
+    await place.close()
+  }
 })

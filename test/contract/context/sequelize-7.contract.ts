@@ -1,7 +1,9 @@
 import { DataTypes, IsolationLevel, QueryTypes, Sequelize, type Transaction } from '@sequelize/core'
 import { PostgresDialect } from '@sequelize/postgres'
-import type { Inside, Isolation, Session } from './subject.ts'
+import { openPgliteSocket } from './pglite.ts'
+import type { Inside, Isolation, OpenSubject, Session } from './subject.ts'
 import { describeSubject } from './suite.ts'
+import { describeWiring } from './wiring.ts'
 
 function define(sequelize: Sequelize) {
   return sequelize.define(
@@ -31,7 +33,7 @@ const LEVELS = {
   serializable: IsolationLevel.SERIALIZABLE,
 } as const satisfies Record<Isolation, IsolationLevel>
 
-describeSubject('Sequelize 7', ({ pg, options: { connectionString, max } }) => {
+const onSequelize: OpenSubject = ({ pg, options: { connectionString, max } }) => {
   const sequelize = new Sequelize({
     dialect: PostgresDialect,
     pgModule: pg,
@@ -51,4 +53,12 @@ describeSubject('Sequelize 7', ({ pg, options: { connectionString, max } }) => {
       sequelize.transaction(level ? { isolationLevel: LEVELS[level] } : {}, (inside) => work(insideOf(inside))),
     close: () => sequelize.close(),
   }
+}
+
+describeSubject('Sequelize 7', onSequelize)
+describeSubject('Sequelize 7, on PGlite', onSequelize, { openPlace: openPgliteSocket })
+
+describeWiring('Sequelize 7', (pgModule, url) => {
+  const sequelize = new Sequelize({ dialect: PostgresDialect, pgModule, url, logging: false })
+  return { run: (sql) => sequelize.query(sql), close: () => sequelize.close() }
 })

@@ -1,5 +1,6 @@
 import { DataTypes, QueryTypes, Sequelize, type Transaction } from 'sequelize'
-import type { Inside, Isolation, Session } from './subject.ts'
+import { openPgliteSocket } from './pglite.ts'
+import type { Inside, Isolation, OpenSubject, Session } from './subject.ts'
 import { describeSubject } from './suite.ts'
 
 function define(sequelize: Sequelize) {
@@ -30,7 +31,7 @@ const LEVELS = {
   serializable: 'SERIALIZABLE',
 } as const satisfies Record<Isolation, string>
 
-describeSubject('Sequelize 6', ({ pg, options: { connectionString, max } }) => {
+const onSequelize: OpenSubject = ({ pg, options: { connectionString, max } }) => {
   const sequelize = new Sequelize(connectionString, {
     dialect: 'postgres',
     dialectModule: pg,
@@ -50,4 +51,7 @@ describeSubject('Sequelize 6', ({ pg, options: { connectionString, max } }) => {
       ),
     close: () => sequelize.close(),
   }
-})
+}
+
+describeSubject('Sequelize 6', onSequelize)
+describeSubject('Sequelize 6, on PGlite', onSequelize, { openPlace: openPgliteSocket })

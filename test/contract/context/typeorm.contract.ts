@@ -1,5 +1,6 @@
 import { DataSource, type EntityManager, EntitySchema } from 'typeorm'
-import type { Inside, Session } from './subject.ts'
+import { openPgliteSocket } from './pglite.ts'
+import type { Inside, OpenSubject, Session } from './subject.ts'
 import { describeSubject } from './suite.ts'
 
 const Invoice = new EntitySchema<{ id: number; who: string; total: number }>({
@@ -28,7 +29,7 @@ const LEVELS = {
   serializable: 'SERIALIZABLE',
 } as const
 
-describeSubject('TypeORM', async ({ pg, options: { connectionString, max } }) => {
+const typeorm: OpenSubject = async ({ pg, options: { connectionString, max } }) => {
   const source = await new DataSource({
     type: 'postgres',
     driver: pg,
@@ -45,4 +46,7 @@ describeSubject('TypeORM', async ({ pg, options: { connectionString, max } }) =>
         : source.transaction((manager) => work(insideOf(manager))),
     close: () => source.destroy(),
   }
-})
+}
+
+describeSubject('TypeORM', typeorm)
+describeSubject('TypeORM, on PGlite', typeorm, { openPlace: openPgliteSocket })

@@ -18,25 +18,26 @@ const ENDS_ROUND_TRIP = new Set([...'QS'].map((type) => type.charCodeAt(0)))
 /** Of the first message of a connection, which has no type. */
 const STARTUP = 0
 
-export async function tap(serverUrl: string): Promise<WireTap> {
+/** `socket` is the path at which the server listens, where that is not the port of its URL. */
+export async function tap(serverUrl: string, socket?: string): Promise<WireTap> {
   const server = new URL(serverUrl)
   let roundTrips = 0
   const sockets = new Set<Socket>()
-  const door = createServer((socket) => {
-    const upstream = connect(Number(server.port), server.hostname)
-    socket.on(
+  const door = createServer((client) => {
+    const upstream = socket ? connect(socket) : connect(Number(server.port), server.hostname)
+    client.on(
       'data',
       countRoundTrips(() => {
         roundTrips += 1
       }),
     )
-    socket.pipe(upstream).pipe(socket)
-    for (const end of [socket, upstream]) {
+    client.pipe(upstream).pipe(client)
+    for (const end of [client, upstream]) {
       sockets.add(end)
       end.on('error', () => {}).on('close', () => sockets.delete(end))
     }
-    socket.on('close', () => upstream.destroy())
-    upstream.on('close', () => socket.destroy())
+    client.on('close', () => upstream.destroy())
+    upstream.on('close', () => client.destroy())
   })
   await new Promise<void>((done, fail) => door.once('error', fail).listen(0, '127.0.0.1', done))
   const url = new URL(serverUrl)

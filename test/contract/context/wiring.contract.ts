@@ -2,11 +2,14 @@ import { MikroORM } from '@mikro-orm/postgresql'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { verifyWiring } from 'daybook/capture/postgres'
 import { Client, Pool } from 'daybook/connection/pg'
+import { bindPostgresJs } from 'daybook/connection/postgres-js'
+import { bindPrisma } from 'daybook/connection/prisma'
 import { asTester, TESTER, watchLog } from 'daybook/testing'
 import { sql as drizzleSql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { CamelCasePlugin, Kysely, sql as kyselySql, PostgresDialect } from 'kysely'
 import pg from 'pg'
+import postgres from 'postgres'
 import { Sequelize } from 'sequelize'
 import { DataSource } from 'typeorm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -26,8 +29,11 @@ const LIBRARIES: Readonly<Record<string, (driver: typeof pg, url: string) => Pro
   },
   Prisma: (driver, connectionString) => {
     const pool = new driver.Pool({ connectionString })
-    const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
-    return { run: (sql) => prisma.$queryRawUnsafe(sql), close: () => prisma.$disconnect().then(() => pool.end()) }
+    const prisma = bindPrisma(new PrismaClient({ adapter: new PrismaPg(pool) }))
+    return {
+      run: (sql) => prisma.$transaction([prisma.$queryRawUnsafe(sql)]),
+      close: () => prisma.$disconnect().then(() => pool.end()),
+    }
   },
   Drizzle: (driver, connectionString) => {
     const pool = new driver.Pool({ connectionString })
@@ -55,6 +61,10 @@ const LIBRARIES: Readonly<Record<string, (driver: typeof pg, url: string) => Pro
       driverOptions: { Client: driver.Client },
     })
     return { run: (sql) => orm.em.fork().execute(sql), close: () => orm.close() }
+  },
+  'postgres.js': (driver, url) => {
+    const sql = (driver.Pool === Pool ? bindPostgresJs(postgres) : postgres)(url, { max: 5 })
+    return { run: (text) => sql.unsafe(text), close: () => sql.end() }
   },
 }
 

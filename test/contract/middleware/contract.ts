@@ -9,7 +9,7 @@ import { type Application, createHost, type Framework, type Host, type Recorded 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** What every framework's middleware must do, over HTTP and with PostgreSQL. */
-export function middlewareContract({ name, parameter = ':id', start }: Framework): void {
+export function middlewareContract({ name, parameter = ':id', streams = ['/stream'], start }: Framework): void {
   describe(name, () => {
     let host: Host
     let application: Application
@@ -175,8 +175,8 @@ export function middlewareContract({ name, parameter = ':id', start }: Framework
       expect(await entry()).toMatchObject({ actor_id: 'u-1', ip_address: '127.0.0.1' })
     })
 
-    test('B29 what is written while an answer streams has the request’s actor', async () => {
-      const response = await fetch(`${application.url}/stream/s`, { headers: { 'x-person': 'mara' } })
+    test.each(streams)('B29 what is written while an answer streams has the request’s actor: %s', async (path) => {
+      const response = await fetch(`${application.url}${path}/s`, { headers: { 'x-person': 'mara' } })
       expect(await response.text()).toBe('abc')
       const recorded = await host.entries()
       expect(recorded.map(({ object_id, actor_id }) => [object_id, actor_id])).toEqual([

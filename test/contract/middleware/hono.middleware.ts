@@ -6,7 +6,7 @@ import { Hono } from 'hono'
 import { stream } from 'hono/streaming'
 import { honoContext, honoDashboard } from '../../../src/middleware/hono.ts'
 import { middlewareContract } from './contract.ts'
-import type { Application, Host } from './host.ts'
+import { type Application, type Host, webStream } from './host.ts'
 
 async function start(host: Host): Promise<Application> {
   const app = new Hono()
@@ -44,6 +44,8 @@ async function start(host: Host): Promise<Application> {
       for await (const chunk of host.chunks(c.req.param('id'))) await answer.write(chunk)
     }),
   )
+  app.get('/web-stream/:id', (c) => c.body(webStream(host.chunks(c.req.param('id')))))
+  app.get('/response/:id', (c) => new Response(webStream(host.chunks(c.req.param('id')))))
   app.post('/gate', async (c) => {
     await host.writeAtGate('at the gate')
     return c.json({})
@@ -71,4 +73,4 @@ async function start(host: Host): Promise<Application> {
   }
 }
 
-middlewareContract({ name: 'Hono', start })
+middlewareContract({ name: 'Hono', streams: ['/stream', '/web-stream', '/response'], start })

@@ -60,6 +60,8 @@ export interface Framework {
   readonly name: string
   /** How it writes the parameter `id`. Default `:id`. */
   readonly parameter?: string
+  /** Where it answers piece by piece, one path for each way. Default `/stream`. */
+  readonly streams?: readonly string[]
   /** Starts the application: of the routes that `contract.contract.ts` asks for. */
   start(host: Host): Promise<Application>
 }
@@ -96,6 +98,17 @@ function createSignal() {
 
 function createGate(): Gate {
   return { reached: createSignal(), opened: createSignal(), written: createSignal() }
+}
+
+/** An answer of the web's kind, whose pieces are made when they are asked for. */
+export function webStream(chunks: AsyncIterator<string>): ReadableStream<Uint8Array> {
+  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    const { done, value } = await chunks.next()
+    if (done) controller.close()
+    else controller.enqueue(Buffer.from(value))
+  }
+  // Nothing is made ahead, so that each piece is made by whoever reads.
+  return new ReadableStream({ pull }, { highWaterMark: 0 })
 }
 
 export async function createHost(): Promise<Host> {

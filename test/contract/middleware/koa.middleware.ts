@@ -7,7 +7,7 @@ import Koa2 from 'koa2'
 import { koaContext, koaDashboard } from '../../../src/middleware/koa.ts'
 import { serve } from '../../middleware/web-server.ts'
 import { middlewareContract } from './contract.ts'
-import type { Host } from './host.ts'
+import { type Host, webStream } from './host.ts'
 
 function createApplication(Application: typeof Koa, host: Host) {
   const app = new Application()
@@ -59,6 +59,12 @@ function createApplication(Application: typeof Koa, host: Host) {
   router.get('/stream/:id', (ctx) => {
     ctx.body = Readable.from(host.chunks(String(ctx.params.id)))
   })
+  router.get('/web-stream/:id', (ctx) => {
+    ctx.body = webStream(host.chunks(String(ctx.params.id)))
+  })
+  router.get('/response/:id', (ctx) => {
+    ctx.body = new Response(webStream(host.chunks(String(ctx.params.id))))
+  })
   router.post('/gate', async (ctx) => {
     await host.writeAtGate('at the gate')
     ctx.body = {}
@@ -73,5 +79,6 @@ function createApplication(Application: typeof Koa, host: Host) {
   return app.callback()
 }
 
-middlewareContract({ name: 'Koa 3', start: (host) => serve(createApplication(Koa, host)) })
+const streams = ['/stream', '/web-stream', '/response']
+middlewareContract({ name: 'Koa 3', streams, start: (host) => serve(createApplication(Koa, host)) })
 middlewareContract({ name: 'Koa 2', start: (host) => serve(createApplication(Koa2 as never, host)) })

@@ -1,15 +1,22 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import next from 'next'
+import { expect, onTestFinished, test } from 'vitest'
+import { install, track } from '../../../src/capture/postgres/index.ts'
+import { fromPgPool } from '../../../src/connection/pg.ts'
 import { nextContext, nextDashboard } from '../../../src/middleware/next.ts'
+import { createTestDatabase } from '../../database.ts'
 import { serve } from '../../middleware/web-server.ts'
 import { middlewareContract } from './contract.ts'
-import type { Application, Host } from './host.ts'
+import { type Application, type Host, webStream } from './host.ts'
 
 // The module is its function, which its types call the default.
 const createNext = next as unknown as typeof next.default
 const dir = fileURLToPath(new URL('./next/', import.meta.url))
+const program = fileURLToPath(import.meta.resolve('next/dist/bin/next'))
 
 interface About {
   readonly params: Promise<Readonly<Record<string, string>>>
@@ -46,15 +53,7 @@ function createRoutes(host: Host) {
       return Response.json({})
     }),
     stream: audited(async (_request, { params }: About) => {
-      const chunks = host.chunks(String((await params).id))
-      const body = new ReadableStream<Uint8Array>({
-        async pull(controller) {
-          const { done, value } = await chunks.next()
-          if (done) controller.close()
-          else controller.enqueue(Buffer.from(value))
-        },
-      })
-      return new Response(body)
+      return new Response(webStream(host.chunks(String((await params).id))))
     }),
     gate: audited(async () => {
       await host.writeAtGate('at the gate')
@@ -70,7 +69,6 @@ function createRoutes(host: Host) {
 }
 
 async function start(host: Host): Promise<Application> {
-  const program = fileURLToPath(import.meta.resolve('next/dist/bin/next'))
   const env = { ...process.env, NODE_ENV: 'production' as const, NEXT_TELEMETRY_DISABLED: '1' }
   await promisify(execFile)(process.execPath, [program, 'build', '--webpack'], { cwd: dir, env })
   Object.assign(globalThis, { contract: { routes: createRoutes(host) } })
@@ -88,3 +86,47 @@ async function start(host: Host): Promise<Application> {
 }
 
 middlewareContract({ name: 'Next.js', parameter: '[id]', start })
+
+/** Runs what the contract has built, as it runs in production: in a process of its own. Gives its URL. */
+async function startProduction(env: Readonly<Record<string, string>>): Promise<string> {
+  const server = spawn(process.execPath, ['--import', 'tsx', program, 'start', '-p', '0', '-H', '127.0.0.1'], {
+    cwd: dir,
+    env: { ...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(async () => {
+    server.kill()
+    await once(server, 'exit')
+  })
+  for await (const line of createInterface(server.stdout)) {
+    const url = /http:\/\/127\.0\.0\.1:[1-9]\d*/.exec(line)?.[0]
+    if (!url) continue
+    // It tells its address, and that it is ready, before it is: what it answers, it answers once it has started.
+    expect((await fetch(`${url}/nowhere`)).status).toBe(404)
+    return url
+  }
+  throw new Error('Next.js told no address')
+}
+
+test.each([
+  ['has the address', 'imports', { CONTRACT_INSTRUMENTED: 'yes' }, '127.0.0.1'],
+  ['has none, whatever its header says', 'does not import', {}, null],
+])(
+  'B29 the first request to a route in production %s: instrumentation.js %s the middleware',
+  async (_has, _imports, env, address) => {
+    const database = await createTestDatabase('next')
+    onTestFinished(() => database.close())
+    await install(fromPgPool(database.pool))
+    await database.pool.query('create table invoice (id text not null)')
+    await track(fromPgPool(database.pool), 'public.invoice')
+    const application = new URL('./next-application.ts', import.meta.url).href
+    const url = await startProduction({ DATABASE_URL: database.url, CONTRACT_APPLICATION: application, ...env })
+    const pay = () => fetch(`${url}/first`, { method: 'POST', headers: { 'x-forwarded-for': '203.0.113.9' } })
+    expect((await pay()).status).toBe(200)
+    expect((await pay()).status).toBe(200)
+    const { rows } = await database.pool.query(
+      "select ip_address from daybook.entries where action = 'create' order by id",
+    )
+    expect(rows).toEqual([{ ip_address: address }, { ip_address: '127.0.0.1' }])
+  },
+)

@@ -1,7 +1,9 @@
 import { EntitySchema, IsolationLevel, MikroORM, type SqlEntityManager } from '@mikro-orm/postgresql'
 import knex from 'knex'
-import type { Inside, Isolation, Session } from '../subject.ts'
+import { openPgliteSocket } from '../pglite.ts'
+import type { Inside, Isolation, OpenSubject, Session } from '../subject.ts'
 import { describeSubject } from '../suite.ts'
+import { describeWiring } from '../wiring.ts'
 
 interface Invoice {
   id: number
@@ -42,7 +44,7 @@ const LEVELS = {
   serializable: IsolationLevel.SERIALIZABLE,
 } as const satisfies Record<Isolation, IsolationLevel>
 
-describeSubject('MikroORM 6', async ({ pg, options: { connectionString, max } }) => {
+const mikroOrm: OpenSubject = async ({ pg, options: { connectionString, max } }) => {
   const db = knex({ client: 'pg', connection: connectionString, pool: { min: 0, max } })
   db.client.driver = pg
   const orm = await MikroORM.init({
@@ -57,4 +59,14 @@ describeSubject('MikroORM 6', async ({ pg, options: { connectionString, max } })
       fork().transactional((inside) => work(insideOf(inside)), level && { isolationLevel: LEVELS[level] }),
     close: () => orm.close(),
   }
+}
+
+describeSubject('MikroORM 6', mikroOrm)
+describeSubject('MikroORM 6, on PGlite', mikroOrm, { openPlace: openPgliteSocket })
+
+describeWiring('MikroORM 6', async (pg, clientUrl) => {
+  const db = knex({ client: 'pg', connection: clientUrl })
+  db.client.driver = pg
+  const orm = await MikroORM.init({ clientUrl, entities: [Invoice], driverOptions: db })
+  return { run: (sql) => orm.em.fork().execute(sql), close: () => orm.close() }
 })
