@@ -30,6 +30,8 @@ function project(library: string, version: string) {
         name: `${library} ${version}`,
         include: [`test/contract/auth/${library}.auth.ts`],
         provide: { version },
+        // It names the modules of Next.js as only bundlers find them.
+        server: { deps: { inline: ['next-auth'] } },
         globalSetup: ['test/postgres-server.ts'],
         testTimeout: 30_000,
         hookTimeout: 60_000,
@@ -51,6 +53,7 @@ export default defineConfig({
       project('passport', '0.6'),
       project('passport', '0.7'),
       project('auth-js', '0.41'),
+      project('auth-js', 'next-auth 5'),
     ],
   },
 })

@@ -130,7 +130,7 @@ export class CarryingSocket extends Duplex {
   #nextHost(): NetConnectOpts {
     const { host, port } = this.#options
     // Nothing else tells which connection it is that asks.
-    const asker = this.listeners('error')[0] as object
+    const asker = this.listeners('error')[0] ?? this
     const turn = turns.get(asker) ?? 0
     turns.set(asker, (turn + 1) % port.length)
     this.host = host[turn]

@@ -2,8 +2,17 @@ import { byStatement, FOLDED_FROM, type StatementRun } from '../core/by-statemen
 import type { Display } from '../core/display.ts'
 import type { Entry } from '../core/entry.ts'
 import { KNOWN_ACTIONS } from '../core/event.ts'
-import { type Filter, type FilterTerm, isEmptyFilter, needsSearch, termsOf, withoutTerm } from '../core/filter.ts'
+import {
+  type Filter,
+  type FilterTerm,
+  isEmptyFilter,
+  needsSearch,
+  termsOf,
+  withoutTerm,
+  writeActor,
+} from '../core/filter.ts'
 import { printQuery, printTerm } from '../core/query.ts'
+import { actorName } from '../core/sentence.ts'
 import type { Count, Page, TrackedName, Unattributed } from '../store/index.ts'
 import { createCells } from './cells.ts'
 import { ChoiceLists, type Choices } from './choices.tsx'
@@ -12,7 +21,7 @@ import { EntryList, type WholeStatement } from './entry-list.tsx'
 import { Layout } from './layout.tsx'
 import { type ListState, parseListState, queryOfDays } from './list-state.ts'
 import { ForPrograms } from './programs.tsx'
-import { Chips, QueryBox, QuickRanges } from './query-box.tsx'
+import { Chips, type NameOf, QueryBox, QuickRanges } from './query-box.tsx'
 import { clockTime, dayName } from './time.ts'
 import type { Visit } from './visit.ts'
 
@@ -54,7 +63,7 @@ export async function listPage(visit: Visit) {
         <section class="find" aria-label="Search">
           <QueryBox text={printQuery(state.filter)} links={links} />
           <QuickRanges filter={state.filter} links={links} now={visit.now} />
-          <Chips filter={state.filter} links={links} />
+          <Chips filter={state.filter} links={links} nameOf={namesIn(state.filter, page.entries, choices)} />
         </section>
       )}
       <main class={`body${isFirstRun ? ' first' : ''}${state.entry === undefined ? '' : ' open'}`} id="main">
@@ -98,6 +107,16 @@ export async function listPage(visit: Visit) {
       </main>
     </Layout>
   )
+}
+
+/** How people and objects are called on a page, by what a query asks for them. */
+function namesIn({ model = [] }: Filter, entries: readonly Entry[], { actors }: Choices): NameOf {
+  const names = new Map<string, string>()
+  for (const actor of [...entries, ...actors].reverse()) names.set(`actor ${writeActor(actor)}`, actorName(actor))
+  // Of other models, another object can have the same key; and what was tried in vain may name it as a stranger typed it.
+  const objects = entries.filter(({ outcome }) => model.length === 1 && outcome === 'success').reverse()
+  for (const { objectId, objectLabel } of objects) if (objectLabel) names.set(`objectId ${objectId}`, objectLabel)
+  return ({ key, value }) => names.get(`${key} ${value}`)
 }
 
 /** The sentence of what came or went only counts its values. */

@@ -55,37 +55,44 @@ interface FilterProps {
   readonly links: Links
 }
 
+/** What a value stands for, as people call it; undefined where that is not known. */
+export type NameOf = (term: FilterTerm) => string | undefined
+
 /** The query once more, a value each, with ways to turn it round and to drop it. */
-export function Chips({ filter, links }: FilterProps) {
+export function Chips({ filter, links, nameOf }: FilterProps & { readonly nameOf: NameOf }) {
   const terms = termsOf(filter)
   if (terms.length === 0) return null
   const to = (changed: Filter) => links.list({ filter: changed })
   return (
     <ul class="chips" aria-label="Active filters">
-      {terms.map((term) => (
-        <li class={term.excluded ? 'chip not' : 'chip'}>
-          <span class="key">
-            {term.excluded && 'not '}
-            {chipName(term)}
-          </span>{' '}
-          <span class="value">{chipText(term)}</span>
-          <a
-            class="turn"
-            href={to(withTerm(filter, { ...term, excluded: !term.excluded }))}
-            aria-label={`${term.excluded ? 'Include' : 'Exclude'} ${chipName(term)} ${chipText(term)}`}
-            title={term.excluded ? 'Include it' : 'Exclude it'}
-          >
-            {term.excluded ? '+' : '−'}
-          </a>
-          <a
-            href={to(withoutTerm(filter, term))}
-            aria-label={`Remove ${printTerm(term)}`}
-            title="Remove it from the query"
-          >
-            ×
-          </a>
-        </li>
-      ))}
+      {terms
+        .map((term) => ({ ...term, text: nameOf(term) ?? chipText(term) }))
+        .map(({ text, ...term }) => (
+          <li class={term.excluded ? 'chip not' : 'chip'}>
+            <span class="key">
+              {term.excluded && 'not '}
+              {chipName(term)}
+            </span>{' '}
+            <span class="value" title={term.value}>
+              {text}
+            </span>
+            <a
+              class="turn"
+              href={to(withTerm(filter, { ...term, excluded: !term.excluded }))}
+              aria-label={`${term.excluded ? 'Include' : 'Exclude'} ${chipName(term)} ${text}`}
+              title={term.excluded ? 'Include it' : 'Exclude it'}
+            >
+              {term.excluded ? '+' : '−'}
+            </a>
+            <a
+              href={to(withoutTerm(filter, term))}
+              aria-label={`Remove ${printTerm(term)}`}
+              title="Remove it from the query"
+            >
+              ×
+            </a>
+          </li>
+        ))}
       <li>
         <a class="clear" href={to({})}>
           Clear all

@@ -131,10 +131,11 @@ function holdsTyped(text: RawBuilder<unknown>, typed: string): RawBuilder<unknow
   return sql`strpos(lower(${text}), lower(${typed}::text)) > 0`
 }
 
+/** Columns by their numbers; under 0 stands which database numbered them. */
 async function readFields(database: Database): Promise<readonly string[]> {
   const query = sql<{ name: string }>`
     select distinct c.value as name from daybook.tracked_table t cross join lateral jsonb_each_text(t.known_columns) c
-    where c.value <> all (t.exclude_columns) and (t.include_columns is null or c.value = any (t.include_columns))
+    where c.key <> '0' and c.value <> all (t.exclude_columns) and (t.include_columns is null or c.value = any (t.include_columns))
     order by 1`.compile(build)
   const { rows } = await database.query<{ name: string }>(query.sql, query.parameters)
   return rows.map(({ name }) => name)

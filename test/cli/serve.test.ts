@@ -256,7 +256,7 @@ describe('on this machine alone', () => {
     const { text } = await served.ask('/', { headers: await open(served) })
     expect(text).toContain('&lt;i&gt;Shop&lt;/i&gt;')
     const { rows } = await log.pool.query(
-      `select query from pg_stat_activity where datname = current_database() and application_name = 'daybook'`,
+      `select query from pg_stat_activity where datname = current_database() and application_name = 'daybook' and usename = current_user`,
     )
     expect(rows.length).toBeGreaterThan(0)
     // The last thing that each connection did was the end of a transaction: none reads outside of one.

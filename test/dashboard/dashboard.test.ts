@@ -292,6 +292,12 @@ describe('the list', () => {
     )
   })
 
+  test('calls people and objects by name in its chips', async () => {
+    const { html } = await page('/?q=actor:user:7+model:Invoice+object-id:117')
+    expect(textOf(html)).toMatch(/actor ada@example\.com.*object id 2024-0117/)
+    expect(html).toContain('aria-label="Exclude actor ada@example.com"')
+  })
+
   test('takes two days of a form into the query', async () => {
     const dashboard = dashboardFor(() => STAFF)
     const location = async (query: string) => (await get(dashboard, `/?${query}`)).headers.get('location')

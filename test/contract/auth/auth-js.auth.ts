@@ -1,14 +1,21 @@
 import { ExpressAuth, type ExpressAuthConfig, getSession } from '@auth/express'
 import Credentials from '@auth/express/providers/credentials'
 import PostgresAdapter from '@auth/pg-adapter'
-import express, { type Express } from 'express'
-import { expect, test, vi } from 'vitest'
+import express, { type Express, type Request } from 'express'
+import { expect, inject, test, vi } from 'vitest'
 import { authJsEvents } from '../../../src/auth/auth-js.ts'
 import { expressContext } from '../../../src/middleware/express.ts'
 import { createVisitor, type Visitor } from '../../auth/visitor.ts'
+import { type AuthJs, nextAuth } from './next-auth.ts'
 import { addSignIn } from './set-up/auth-js.ts'
 import { Accounts, type AuthSubject, type Host } from './subject.ts'
 import { describeAuth } from './suite.ts'
+
+const expressAuth: AuthJs = {
+  createHandler: ExpressAuth,
+  readSession: (request, config) => getSession(request as Request, config),
+}
+const { createHandler, readSession } = inject('version') === 'next-auth 5' ? nextAuth : expressAuth
 
 function createSubject(): AuthSubject {
   let accounts: Accounts
@@ -44,15 +51,15 @@ function createSubject(): AuthSubject {
         expressContext(daybook, {
           trustedProxies: ['loopback'],
           async actor(request) {
-            const session = await getSession(request as never, config)
+            const session = await readSession(request, config)
             return session?.user && { id: session.user.id ?? '', label: session.user.email ?? '' }
           },
         }),
       )
-      application.use('/auth', ExpressAuth(config))
+      application.use('/auth', createHandler(config))
       await mountWithDatabase({ application, pool, daybook, url })
       application.post('/password', express.json(), async (request, response) => {
-        const session = await getSession(request, config)
+        const session = await readSession(request, config)
         await accounts.setPassword(session?.user?.id, request.body.password)
         await daybook.recordPasswordChange({ id: session?.user?.id ?? '', label: session?.user?.email ?? '' })
         response.end()
@@ -117,7 +124,7 @@ async function mountWithDatabase({ application, url, pool, daybook }: Host): Pro
       signIn: ({ user }) => (user.email === 'moved@example.com' ? '/elsewhere' : user.email !== 'barred@example.com'),
     },
   }
-  application.use('/database', ExpressAuth(authJsEvents(daybook, config)))
+  application.use('/database', createHandler(authJsEvents(daybook, config)))
 }
 
 describeAuth('Auth.js', createSubject(), (log) => {
