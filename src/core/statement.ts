@@ -1,6 +1,6 @@
 /**
  * What may travel with a statement. `carries`: it may write rows and runs inside a transaction, so the context goes ahead of it.
- * `control`: it writes no row, so it needs no context. `bare`: it may write rows, but may have to run outside a transaction.
+ * `control`: it writes no row, so it needs no context; a SELECT that calls nothing, having no parenthesis, is one too. `bare`: it may write rows, but may have to run outside a transaction.
  */
 type StatementKind = 'carries' | 'control' | 'bare'
 
@@ -33,25 +33,26 @@ export function readStatements(text: string): readonly Statement[] {
   let at = 0
   do {
     const [words, end] = readWords(text, at)
-    if (words.length > 0) statements.push(describe(words))
+    if (words.length > 0) statements.push(describe(words, text))
     at = end
   } while (at < text.length)
-  return statements.length > 0 ? statements : [describe([])]
+  return statements.length > 0 ? statements : [describe([], text)]
 }
 
-function describe(words: readonly string[]): Statement {
+function describe(words: readonly string[], text: string): Statement {
   const keyword = words[0] ?? ''
   const setsTransaction = keyword === 'SET' && words.includes('TRANSACTION')
   return {
     keyword,
-    kind: kindOf(keyword, words),
+    kind: kindOf(keyword, words, text),
     shapesTransaction: keyword === 'SET' ? setsTransaction : SHAPES_TRANSACTION.has(keyword),
     forgetsSettings: !CARRIES.has(keyword) && !KEEPS_SETTINGS.has(keyword),
   }
 }
 
-function kindOf(keyword: string, words: readonly string[]): StatementKind {
+function kindOf(keyword: string, words: readonly string[], text: string): StatementKind {
   if (keyword === '' || CONTROL.has(keyword)) return 'control'
+  if (keyword === 'SELECT' && !text.includes('(')) return 'control'
   if (!CARRIES.has(keyword)) return 'bare'
   // In the extended protocol the server reads past the Sync that follows and waits for data for ever.
   return keyword === 'COPY' && words.includes('STDIN') ? 'bare' : 'carries'

@@ -169,8 +169,23 @@ describe('what goes over the wire', () => {
     expect(seen.replies.split('Z').length - 1).toBe(1)
     // Bind and Execute of the context, its Parse only once a connection, and then the statement's own.
     expect(seen.replies).toMatch(/^1?2C1?2.*CZ$/)
-    await within(() => pool.query('select 1'))
+    await within(() => pool.query('select (1)'))
     expect(seen.replies).toMatch(/Z2C12TDCZ$/)
+  })
+
+  test('a SELECT that calls nothing goes as it is, alone and first in a transaction', async () => {
+    const client = await pool.connect()
+    const seen = listen(client)
+    await within(async () => {
+      await client.query('select * from t where n = $1', [1])
+      await client.query('begin')
+      await client.query('select * from t for update')
+      expect(seen.replies.replaceAll('D', '')).toBe('12TCZCZTCZ')
+      const { rows } = await client.query("insert into t values (13) returning current_setting('daybook.context') as c")
+      expect(rows[0].c).toBe(writeContext({ requestId: 'r' }))
+    })
+    await client.query('rollback')
+    client.release()
   })
 
   test.each([
@@ -181,7 +196,7 @@ describe('what goes over the wire', () => {
     async (_title, command) => {
       const own = createPool({ connectionString: testDatabase.url, max: 1 })
       try {
-        if (command.startsWith('deallocate')) await within(() => own.query('select 1'))
+        if (command.startsWith('deallocate')) await within(() => own.query('select (1)'))
         await own.query(command)
         const client = await own.connect()
         const seen = listen(client)
@@ -196,7 +211,7 @@ describe('what goes over the wire', () => {
         expect(rows[0].context).toBe(writeContext({ requestId: 'r' }))
         expect(seen.replies).toBe('EZ12C12TDCZ')
         const before = seen.replies.length
-        await within(() => own.query('select 1'))
+        await within(() => own.query('select (1)'))
         expect(seen.replies.slice(before)).toBe('12C12TDCZ')
         expect(own.unattributed).toBe(0)
         expect((await own.query('select count(*)::int as n from t where id = 40')).rows).toEqual([{ n: 1 }])

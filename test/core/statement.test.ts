@@ -8,7 +8,11 @@ function kinds(text: string): string[] {
 
 describe('what may travel with a statement', () => {
   test.each([
-    ['select 1', 'SELECT carries'],
+    ['select 1', 'SELECT control'],
+    ['/* by id */ select * from t where id = $1 for update', 'SELECT control'],
+    ['select f(1)', 'SELECT carries'],
+    ['select * from t where id in (select id from u)', 'SELECT carries'],
+    ["select '('", 'SELECT carries'],
     ['  ( ( select 1 ) union select 2 )', 'SELECT carries'],
     ['-- a ; comment\n/* and /* one ; inside */ another */ Insert into t values (1);', 'INSERT carries'],
     ['with x as (select 1) update t set a = 1', 'WITH carries'],
