@@ -174,6 +174,18 @@ describe('any filter that can be said', () => {
     expect(found.size).toBeGreaterThan(30)
   }, 120_000)
 
+  test('B46 whatever it is of, is answered', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyFilter(), async (filter) => {
+        const { entries } = await log.store.page({ filter, limit: 5 })
+        const { count } = await log.store.count(filter)
+        expect(count, printQuery(filter)).toBeGreaterThanOrEqual(entries.length)
+        await log.store.stream(filter).next()
+      }),
+      { numRuns: 150 },
+    )
+  }, 120_000)
+
   test.each(Object.keys(VALUES) as FilterKey[])(
     'B46 of %s alone, asked for and left out',
     async (key) => {
