@@ -123,7 +123,7 @@ describe.each([
     await page.goto('/audit?q=model:Invoice+action:update')
     const [download] = await Promise.all([
       page.waitForEvent('download'),
-      page.getByRole('link', { name: /Export/ }).click(),
+      page.getByRole('link', { name: 'Export CSV' }).click(),
     ])
     const csv = await readFile(await download.path(), 'utf8')
     const line = csv.split('\r\n').find((text) => text.includes(number) && text.includes('admin@example.com'))
@@ -178,7 +178,7 @@ test('localhost is as good as 127.0.0.1', async () => {
   const { page, complaints, close } = await openWindow({ baseURL: backoffice.url.replace('127.0.0.1', 'localhost') })
   await signIn(page, 'staff@example.com')
   await page.getByRole('link', { name: 'Audit log' }).click()
-  await page.getByRole('link', { name: /Export/ }).waitFor()
+  await page.getByRole('link', { name: 'Export CSV' }).waitFor()
   expect(complaints).toEqual([])
   await close()
 })
