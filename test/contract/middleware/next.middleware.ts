@@ -113,6 +113,7 @@ test.each([
   ['has none, whatever its header says', 'does not import', {}, null],
 ])(
   'B29 the first request to a route in production %s: instrumentation.js %s the middleware',
+  { timeout: 240_000 },
   async (_has, _imports, env, address) => {
     const database = await createTestDatabase('next')
     onTestFinished(() => database.close())
