@@ -1,4 +1,5 @@
 import { readStatements, type Statement } from '../core/statement.ts'
+import { SET_CONTEXT } from './set-context.ts'
 
 /** What is used of a connection of `pg`: what it writes, and the `emit` by which it hands on each reply. */
 export interface Wire {
@@ -44,8 +45,6 @@ type Stage = (event: string | symbol, message: { readonly code?: string }) => bo
 /** `batch`: in one batch with the statement. `ahead`: in a batch before it. `around`: in a transaction put around it. */
 type Route = 'none' | 'batch' | 'ahead' | 'around'
 
-// It gives no row, so that the context isn't sent back.
-const SET_CONTEXT = "select where pg_catalog.set_config('daybook.context', $1, true) is null"
 const SET_CONTEXT_NAME = 'daybook_set_context'
 const INVALID_TRANSACTION_TERMINATION = '2D000'
 const INVALID_SQL_STATEMENT_NAME = '26000'

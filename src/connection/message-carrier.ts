@@ -2,6 +2,7 @@ import { DaybookError } from '../core/errors.ts'
 import { readStatements, type Statement } from '../core/statement.ts'
 import { MessageReader } from './message-reader.ts'
 import type { Sealed, Seals } from './seals.ts'
+import { SET_CONTEXT } from './set-context.ts'
 
 /** Where the two ends of a connection are, and who is told what went without the context that was there. */
 interface Ends {
@@ -47,8 +48,6 @@ const EXTENDED = new Set([...'PBDECH'].map(code))
 const COPY_DATA = new Set([...'dcf'].map(code))
 const ENDS_COPY = new Set([...'cf'].map(code))
 
-// It gives no row, so that the context isn't sent back.
-const SET_CONTEXT = "select where pg_catalog.set_config('daybook.context', $1, true) is null"
 const INVALID_TRANSACTION_TERMINATION = Buffer.from('\0C2D000\0')
 const MAY_COMMIT = new Set(['CALL', 'DO'])
 /** In a Query message, where there are no parameters, it may be an error that must stay the same. */

@@ -1,5 +1,6 @@
 import { readStatements, type Statement } from '../core/statement.ts'
 import { type Sender, type Submittable, senderOf, type Wire } from './context-carrier.ts'
+import { SET_CONTEXT } from './set-context.ts'
 
 /** Takes a reply for itself by returning true; otherwise it goes on to the client. */
 type Batch = (event: string | symbol) => boolean
@@ -7,8 +8,6 @@ type Batch = (event: string | symbol) => boolean
 /** `batch`: in one batch with the statement. `ahead`: in a batch of its own before it, of use only inside a transaction. */
 type Route = 'none' | 'batch' | 'ahead'
 
-// It gives no row, so that the context isn't sent back.
-const SET_CONTEXT = "select where pg_catalog.set_config('daybook.context', $1, true) is null"
 const MAY_COMMIT = new Set(['CALL', 'DO'])
 
 /**
