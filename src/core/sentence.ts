@@ -342,8 +342,13 @@ function exported(entry: Entry): SentencePart[] {
   const details = typeof extra === 'object' && extra !== null ? (extra as { readonly [key: string]: JsonValue }) : {}
   const count = typeof details.count === 'number' ? ` ${counted(details.count, 'entry', 'entries')}` : ''
   const format = typeof details.format === 'string' ? ` as ${cutText(details.format.toUpperCase(), 12)}` : ''
-  if (entry.outcome === 'success') return [...what(entry), text(`${count}${format}`)]
-  return [...what(entry), text(`${format}${count && ` after${count}`}`)]
+  const about = entry.objectId === null && entry.objectLabel === null ? [] : what(entry)
+  const of: SentencePart[] =
+    about.length > 0 || entry.model === null
+      ? []
+      : [text(' of '), { kind: 'object', text: cutText(entry.model, MAX_NAME_LENGTH) }]
+  if (entry.outcome === 'success') return [...about, text(count), ...of, text(format)]
+  return [...about, ...of, text(`${format}${count && ` after${count}`}`)]
 }
 
 function ownEvent(entry: Entry): SentencePart[] {

@@ -86,6 +86,16 @@ describe('the sentence of an entry', () => {
       },
     ],
     [
+      'ada@example.com exported 20 entries of Invoice as CSV',
+      {
+        action: 'export',
+        model: 'Invoice',
+        objectId: null,
+        objectLabel: null,
+        context: { extra: { count: 20, format: 'csv' } },
+      },
+    ],
+    [
       'ada@example.com failed to export as CSV after 1 entry',
       {
         action: 'export',
