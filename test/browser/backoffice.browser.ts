@@ -225,11 +225,7 @@ test.each([
   await page.getByRole('button', { name: 'Create customer' }).click()
   await page.getByText('Enter the company’s name.').waitFor()
   await expectAccessible(page)
-<<<<<<< theirs
-  // That answer is a 422, and the one to half a query a 400, which the console notes.
-=======
   // That answer is a 422, and the query that is none a 400, which the console notes.
->>>>>>> query
   expect(complaints.filter((text) => !/status of 4(00|22)/.test(text))).toEqual([])
   await close()
 })
