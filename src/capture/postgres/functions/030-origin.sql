@@ -69,13 +69,13 @@ create or replace function daybook.read_origin_sql() returns text
 language sql immutable
 as $sql$
   select $body$
-  begin
-    if left(sent, 1) = '(' and octet_length(sent) <= 32768 then
+  if left(sent, 1) = '(' and octet_length(sent) <= 32768 then
+    begin
       origin := sent::daybook.origin;
-    else
+    exception when others then
       origin := daybook.current_origin();
-    end if;
-  exception when others then
+    end;
+  else
     origin := daybook.current_origin();
-  end;$body$
+  end if;$body$
 $sql$;
