@@ -42,7 +42,7 @@ select
     when e.changes like '[%' then array(select (select p.value #>> '{}' from json_array_elements(v.value) p (value) limit 1) from json_array_elements(e.changes::json) with ordinality v (value, place) order by v.place)
     else '{}' end as changed_fields,
   case when e.statement_id is null then e.database_user else s.database_user end as database_user,
-  (case when num_nonnulls(w.database_address, w.database_application, w.database_role) = 0 then (w.context::jsonb - 'database')::text
+  (case when num_nonnulls(w.database_address, w.database_application, w.database_role) = 0 then w.context
     else (coalesce(w.context::jsonb, '{}') || jsonb_build_object('database', jsonb_strip_nulls(jsonb_build_object(
       'address', host(w.database_address), 'application', w.database_application, 'role', w.database_role))))::text end)::json as context
 from daybook.entry e

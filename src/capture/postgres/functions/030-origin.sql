@@ -28,7 +28,7 @@ begin
         when (known.actor).type in ('user', 'service', 'job', 'database', 'anonymous') then (known.actor).type
         else 'unknown' end,
       (known.actor).id, coalesce((known.actor).label, (known.actor).id), known.ip_address, known.request_id, known.tenant_id,
-      nullif(parsed - '{actor,ip_address,request_id,tenant_id}'::text[], '{}'))::daybook.origin;
+      nullif(parsed - '{actor,ip_address,request_id,tenant_id,database}'::text[], '{}'))::daybook.origin;
   exception when others then
     return daybook.odd_origin(sent, parsed);
   end;
@@ -47,7 +47,7 @@ begin
     return row('unknown', null, null, null, null, null,
       jsonb_build_object('unreadable', jsonb_build_object('bytes', octet_length(sent))))::daybook.origin;
   end if;
-  rest := parsed - '{actor,ip_address,request_id,tenant_id}'::text[];
+  rest := parsed - '{actor,ip_address,request_id,tenant_id,database}'::text[];
   begin
     address := parsed ->> 'ip_address';
   exception when others then
@@ -67,7 +67,7 @@ end $$;
 -- would cost as much again.
 create or replace function daybook.read_origin_sql() returns text
 language sql immutable
-as $sql$
+as $$
   select $body$
   if left(sent, 1) = '(' and octet_length(sent) <= 32768 then
     begin
@@ -78,4 +78,4 @@ as $sql$
   else
     origin := daybook.current_origin();
   end if;$body$
-$sql$;
+$$;

@@ -226,7 +226,7 @@ end $$;
 -- more than an update.
 create or replace function daybook.one_update_sql(tracked daybook.tracked_table) returns text
 language plpgsql stable
-as $fn$
+as $$
 begin
   if tracked.link_kind is not null or tracked.permission_columns <> '{}' then
     return null;
@@ -269,7 +269,7 @@ begin
     tracked.model, daybook.object_key_sql(tracked, 'new_row'), daybook.previous_key_sql(tracked, 'old_row', 'new_row'),
     daybook.object_label_sql(tracked, 'new_row'), tracked.relation)
   from col c cross join dense d);
-end $fn$;
+end $$;
 
 -- SQL that gives what is recorded of a value; without a cap, of one that is known to be small.
 create or replace function daybook.recorded_sql(type oid, masked boolean, paths jsonb, ref text, max_bytes int) returns text

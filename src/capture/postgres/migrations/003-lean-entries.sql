@@ -2,7 +2,8 @@
 
 create domain daybook.actor_type as text not null
   check (value in ('user', 'service', 'job', 'database', 'anonymous', 'unknown'));
-create domain daybook.context_rest as jsonb check (jsonb_typeof(value) = 'object');
+-- What the database itself sees of the writer stands in entries as "database": nobody else says it.
+create domain daybook.context_rest as jsonb check (jsonb_typeof(value) = 'object' and not value ? 'database');
 
 -- As Daybook's clients send it too, as one row's text. What is longer than it may be is no such value.
 create type daybook.origin as (
